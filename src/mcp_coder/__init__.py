@@ -1,0 +1,128 @@
+"""Durable sessions for coding agents: one call prompts an agent, one id continues the session.
+
+Example::
+
+    from mcp_coder import ask_llm, prompt_llm
+
+    first = prompt_llm("My favorite color is blue")
+    print(ask_llm("What is my favorite color?", session_id=first["session_id"]))
+
+Importing this package imports nothing else; each name is loaded when it is first used.
+"""
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from mcp_coder._version import __version__
+    from mcp_coder.llm_errors import (
+        AgentError,
+        AgentNotFoundError,
+        AuthenticationError,
+        ClaudeAPIError,
+        ContextWindowError,
+        InterruptedTurnError,
+        InvalidRequestError,
+        LeaseWarning,
+        LimitReachedError,
+        LLMError,
+        LLMTimeoutError,
+        LocalCommandError,
+        ModelNotFoundError,
+        PermissionDeniedError,
+        RateLimitError,
+        ResponseFormatError,
+        ServerError,
+        SessionBusyError,
+        SessionError,
+        SessionNotFoundError,
+        StoreError,
+        UnsupportedVersionError,
+    )
+    from mcp_coder.llm_events import Usage
+    from mcp_coder.llm_interface import ask_llm, prompt_llm
+    from mcp_coder.llm_providers.claude.claude_code_interface import ask_claude_code
+    from mcp_coder.llm_providers.claude.claude_executable_finder import (
+        find_claude_executable,
+        verify_claude_installation,
+    )
+    from mcp_coder.llm_providers.claude.usage import usage_of
+    from mcp_coder.llm_providers.process import stop_all
+    from mcp_coder.llm_serialization import deserialize_llm_response, serialize_llm_response
+    from mcp_coder.llm_types import LLM_RESPONSE_VERSION, LLMResponseDict
+
+_ERRORS = """AgentError AgentNotFoundError AuthenticationError ClaudeAPIError ContextWindowError InterruptedTurnError
+InvalidRequestError LLMError LLMTimeoutError LeaseWarning LimitReachedError LocalCommandError ModelNotFoundError
+PermissionDeniedError RateLimitError ResponseFormatError ServerError SessionBusyError SessionError
+SessionNotFoundError StoreError UnsupportedVersionError"""
+
+_WHERE = {
+    "__version__": "_version",
+    "LLMResponseDict": "llm_types",
+    "LLM_RESPONSE_VERSION": "llm_types",
+    "Usage": "llm_events",
+    "ask_claude_code": "llm_providers.claude.claude_code_interface",
+    "ask_llm": "llm_interface",
+    "deserialize_llm_response": "llm_serialization",
+    "find_claude_executable": "llm_providers.claude.claude_executable_finder",
+    "prompt_llm": "llm_interface",
+    "serialize_llm_response": "llm_serialization",
+    "stop_all": "llm_providers.process",
+    "usage_of": "llm_providers.claude.usage",
+    "verify_claude_installation": "llm_providers.claude.claude_executable_finder",
+    **dict.fromkeys(_ERRORS.split(), "llm_errors"),
+}
+
+__all__ = [
+    "LLM_RESPONSE_VERSION",
+    "AgentError",
+    "AgentNotFoundError",
+    "AuthenticationError",
+    "ClaudeAPIError",
+    "ContextWindowError",
+    "InterruptedTurnError",
+    "InvalidRequestError",
+    "LLMError",
+    "LLMResponseDict",
+    "LLMTimeoutError",
+    "LeaseWarning",
+    "LimitReachedError",
+    "LocalCommandError",
+    "ModelNotFoundError",
+    "PermissionDeniedError",
+    "RateLimitError",
+    "ResponseFormatError",
+    "ServerError",
+    "SessionBusyError",
+    "SessionError",
+    "SessionNotFoundError",
+    "StoreError",
+    "UnsupportedVersionError",
+    "Usage",
+    "__version__",
+    "ask_claude_code",
+    "ask_llm",
+    "deserialize_llm_response",
+    "find_claude_executable",
+    "prompt_llm",
+    "serialize_llm_response",
+    "stop_all",
+    "usage_of",
+    "verify_claude_installation",
+]
+
+
+def __getattr__(name: str) -> object:
+    """Load a public name on its first use."""
+    try:
+        where = _WHERE[name]
+    except KeyError:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
+    from importlib import import_module
+
+    value = getattr(import_module(f"{__name__}.{where}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """Return the public names, loaded or not."""
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,135 @@
+"""Writes to standard output and standard error, and survives what can be wrong with them.
+
+An answer goes to standard output whole, or the caller is told that it did not (``OutputLost``, ``ReaderGone``). Text
+that an encoding cannot hold is escaped, never a crash. What goes to standard error is advice: failing to write it never
+fails a command.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import sys
+from typing import TYPE_CHECKING, TextIO
+
+from mcp_coder.cli.render import ascii_json, one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = [
+    "OutputLost",
+    "ReaderGone",
+    "close_output",
+    "is_terminal",
+    "note",
+    "prepare",
+    "say",
+    "write_answer",
+    "write_json",
+]
+
+
+class OutputLost(Exception):  # noqa: N818 - it is what happened; the line for the user is made elsewhere
+    """Standard output cannot be written: closed, or its disk is full.
+
+    Attributes:
+        session_id: the session that still has the answer, if there is one.
+    """
+
+    session_id: str | None = None
+
+
+class ReaderGone(Exception):  # noqa: N818
+    """Whoever read standard output has closed it, as ``head`` does; nothing is left to say."""
+
+
+def prepare() -> None:
+    """Make standard output and error escape what their encoding cannot hold, instead of raising."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def write_answer(text: str) -> None:
+    """Write ``text`` to standard output.
+
+    Raises:
+        ReaderGone: the reader has closed it.
+        OutputLost: it cannot be written.
+    """
+    stream: TextIO | None = sys.stdout
+    if stream is None:  # the caller closed it: mcp-coder ... >&-
+        raise OutputLost("standard output is closed")
+    with _failures_told(stream):
+        _write_all(stream, text)
+
+
+def _write_all(stream: TextIO, text: str) -> None:
+    """Write all of ``text``: unbuffered (``PYTHONUNBUFFERED``), a text stream silently drops what a pipe did not take."""
+    raw = getattr(stream, "buffer", None)
+    if raw is None:
+        stream.write(text)
+    else:
+        stream.flush()
+        left = memoryview(text.encode(stream.encoding, stream.errors or "strict"))
+        while left:
+            left = left[raw.write(left) :]
+        raw.flush()
+    stream.flush()
+
+
+def write_json(text: str) -> None:
+    """Write JSON text to standard output; what its encoding cannot hold is escaped the way JSON does it."""
+    try:
+        text.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
+    except UnicodeEncodeError:
+        text = ascii_json(text)
+    write_answer(text)
+
+
+@contextlib.contextmanager
+def _failures_told(stream: TextIO) -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError as exc:
+        _turn_to_nowhere(stream)
+        raise ReaderGone from exc
+    except OSError as exc:
+        _turn_to_nowhere(stream)
+        raise OutputLost(f"standard output cannot be written: {exc.strerror or exc}") from exc
+
+
+def close_output() -> None:
+    """Let whoever reads standard output see its end, while the command goes on."""
+    if sys.stdout is not None:
+        _turn_to_nowhere(sys.stdout)
+
+
+def _turn_to_nowhere(stream: TextIO) -> None:
+    """Let the interpreter's own flush at its exit go nowhere, instead of failing once more."""
+    with contextlib.suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
+
+
+def say(line: str) -> None:
+    """Write one line to standard error."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        sys.stderr.write(line + "\n")
+        sys.stderr.flush()
+
+
+def note(text: str) -> None:
+    """Write something that the user should know, and that failed nothing, to standard error."""
+    say(f"note: {one_line(text)}")
+
+
+def is_terminal() -> bool:
+    """Return whether a person watches standard error on a terminal that can redraw a line."""
+    try:
+        return sys.stderr.isatty() and os.environ.get("TERM") not in ("dumb", "", None)
+    except (AttributeError, ValueError):
+        return False

@@ -1,0 +1,161 @@
+"""``mcp-coder prompt``: one turn, its answer on standard output and all else on standard error."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import TYPE_CHECKING
+
+import click
+
+from mcp_coder.cli import console, logs
+from mcp_coder.cli.inputs import question_from
+from mcp_coder.cli.options import (
+    ANSWER,
+    CALL_FLAGS,
+    SESSION,
+    TURN_FLAGS,
+    Flag,
+    SectionedCommand,
+    given_options,
+)
+from mcp_coder.cli.progress import watched
+from mcp_coder.cli.render import ANSWER_FORMATS, answer_text
+from mcp_coder.cli.session_choice import SessionChoice
+from mcp_coder.cli.signals import Stopped
+from mcp_coder.cli.stored_response import check_place, store_response
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mcp_coder.cli.progress import Watch
+    from mcp_coder.llm_requests import TurnRequest
+    from mcp_coder.llm_types import LLMResponseDict
+
+__all__ = ["prompt"]
+
+_STORE = "--store-response"
+
+_FLAGS = (
+    *CALL_FLAGS,
+    Flag(
+        "newest",
+        "--continue-session",
+        "-c",
+        section=SESSION,
+        is_flag=True,
+        help="Go on with the most recent session of this directory.",
+    ),
+    Flag(
+        "response_file",
+        "--continue-session-from",
+        section=SESSION,
+        metavar="FILE",
+        help="Go on with the session of a stored response.",
+    ),
+    *TURN_FLAGS,
+    Flag(
+        "output_format",
+        "--output-format",
+        section=ANSWER,
+        type=click.Choice(list(ANSWER_FORMATS)),
+        default="text",
+        show_default=True,
+        help="What is printed: the answer, the whole response, the session's id, or the agent's own report.",
+    ),
+    Flag(
+        "store",
+        _STORE,
+        section=ANSWER,
+        metavar="[=FILE]",
+        help="Store the response as JSON in FILE, or in the user's data, and name the place.",
+    ),
+    Flag("quiet", "--quiet", "-q", section=ANSWER, is_flag=True, help="No progress line and no notes."),
+)
+
+
+class _PromptCommand(SectionedCommand):
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Let ``--store-response`` stand alone without taking the next word, which is the prompt, for its file."""
+        end = args.index("--") if "--" in args else len(args)
+        written = [f"{_STORE}=" if word == _STORE else word for word in args[:end]]
+        return super().parse_args(ctx, written + args[end:])
+
+
+@click.command(cls=_PromptCommand, params=list(_FLAGS))
+@click.argument("text")
+@logs.log_options
+def prompt(
+    text: str,
+    session_id: str | None,
+    session: str | None,
+    newest: bool,
+    response_file: str | None,
+    timeout: float | None,
+    output_format: str,
+    store: str | None,
+    quiet: bool,
+    **options: object,
+) -> None:
+    """Send TEXT to the agent and print its answer.
+
+    TEXT "-" is standard input, "@FILE" a file; "@@x" is the text "@x". Put "--" in front of a text that begins with
+    a dash. Repeat a flag to give it more than once.
+    """
+    choice = SessionChoice(session_id=session_id, session=session, newest=newest, response_file=response_file)
+    request = _request(text, choice, {**given_options(options), "timeout": timeout})
+    tell = _tell_nobody if quiet else console.note
+    if newest:
+        tell(f"going on with session {request.session_id}")
+    if store is not None:
+        check_place(store, os.environ)
+    response = _answer(request, quiet=quiet)
+    if store is not None:
+        tell(f"the response is stored in {store_response(response, store, os.environ)}")
+    _print(response, output_format)
+
+
+def _tell_nobody(text: str) -> None:
+    del text
+
+
+def _request(text: str, choice: SessionChoice, arguments: dict[str, object]) -> TurnRequest:
+    """Return the checked request: everything that can be wrong with a command line is found here."""
+    from mcp_coder.llm_requests import new_request
+
+    cwd, env = arguments.get("cwd"), arguments.get("env")
+    session = choice.arguments(
+        cwd=cwd if isinstance(cwd, str) else None, env=env if isinstance(env, dict) else {}
+    )
+    return new_request(question_from(text), **session, **arguments)
+
+
+def _answer(request: TurnRequest, *, quiet: bool) -> LLMResponseDict:
+    """Run the turn under the progress line."""
+    logs.keep_quiet_unless_asked()
+    with (
+        watched(quiet=quiet, line=not logs.is_enabled()) as watch,
+        _session_named_when_stopped(request, watch),
+    ):
+        from mcp_coder.llm_interface import run_request
+
+        return run_request(request, observe=watch.observe)
+
+
+@contextlib.contextmanager
+def _session_named_when_stopped(request: TurnRequest, watch: Watch) -> Iterator[None]:
+    """Let the line that a stopped command ends with name the session, if it is known."""
+    try:
+        yield
+    except Stopped as stop:
+        stop.session_id = watch.session_id if request.fork else request.session_id or watch.session_id
+        raise
+
+
+def _print(response: LLMResponseDict, output_format: str) -> None:
+    write = console.write_json if output_format in ("json", "raw") else console.write_answer
+    try:
+        write(answer_text(response, output_format))
+    except console.OutputLost as lost:
+        lost.session_id = response["session_id"]
+        raise

@@ -1,0 +1,222 @@
+"""Records to text: answers, progress, reports. Pure: what is written here is decided by the arguments alone.
+
+Text in, text out; a table of ``rich`` is made by ``demo_table`` and written by nobody here. Text
+from an agent that a person is shown in one line loses its control characters, so that it cannot move the cursor.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mcp_coder.llm_events import Retry, SessionStarted, TextDelta, ToolFinished, ToolStarted
+from mcp_coder.llm_serialization import to_json_string
+
+if TYPE_CHECKING:
+    from decimal import Decimal
+
+    from rich.table import Table
+
+    from mcp_coder.llm_events import TurnEvent
+    from mcp_coder.llm_types import LLMResponseDict
+
+__all__ = [
+    "ANSWER_FORMATS",
+    "DemoTurn",
+    "activity_after",
+    "answer_text",
+    "ascii_json",
+    "demo_table",
+    "error_json",
+    "money",
+    "one_line",
+    "progress_line",
+    "report_lines",
+]
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]+")
+_NOT_ASCII = re.compile(r"[^\x00-\x7f]")
+
+
+def one_line(text: str, limit: int | None = None) -> str:
+    """Return ``text`` in one line, without control characters, shortened to ``limit`` characters.
+
+    >>> one_line("first\\n  second", 10)
+    'first sec…'
+    """
+    line = " ".join(_CONTROL.sub(" ", text).split())
+    return line if limit is None or len(line) <= limit else line[: limit - 1] + "…"
+
+
+# --- an answer, as --output-format asks for it
+
+
+def _as_text(response: LLMResponseDict) -> str:
+    return response["text"].rstrip("\r\n") + "\n"
+
+
+def _as_json(response: LLMResponseDict) -> str:
+    return to_json_string(response) + "\n"
+
+
+def _as_session_id(response: LLMResponseDict) -> str:
+    return f"{response['session_id'] or ''}\n"
+
+
+def _as_raw(response: LLMResponseDict) -> str:
+    return json.dumps(response["raw_response"], indent=2, ensure_ascii=False) + "\n"
+
+
+ANSWER_FORMATS: Mapping[str, Callable[[LLMResponseDict], str]] = {
+    "text": _as_text,
+    "json": _as_json,
+    "session-id": _as_session_id,
+    "raw": _as_raw,
+}
+"""The formats of ``--output-format``, each with what makes it."""
+
+
+def answer_text(response: LLMResponseDict, output_format: str) -> str:
+    """Return what goes to standard output for an answer; it ends with exactly one line feed."""
+    return ANSWER_FORMATS[output_format](response)
+
+
+def ascii_json(text: str) -> str:
+    """Return JSON text with everything beyond ASCII escaped, equal to it when read.
+
+    >>> ascii_json('{"text": "ü"}')
+    '{"text": "\\\\u00fc"}'
+    """
+    return _NOT_ASCII.sub(lambda found: json.dumps(found.group())[1:-1], text)
+
+
+def error_json(
+    *,
+    kind: str,
+    message: str,
+    status: int | None = None,
+    session_id: str | None = None,
+    retryable: bool = False,
+    response: Mapping[str, object] | None = None,
+) -> str:
+    """Return what a failure prints with ``--output-format json``; an answer that was paid for stands beside it."""
+    error = {
+        "class": kind,
+        "message": message,
+        "status": status,
+        "session_id": session_id,
+        "retryable": retryable,
+    }
+    document = {"error": error} if response is None else {"error": error, "response": dict(response)}
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
+# --- the progress line
+
+
+def _tool_activity(event: ToolStarted) -> str:
+    """Name the tool and the one argument that tells most: the first that is a text."""
+    detail = next((value for value in event.input.values() if isinstance(value, str) and value.strip()), "")
+    return f"running {event.name}: {detail}" if detail else f"running {event.name}"
+
+
+_ACTIVITIES: Mapping[type, Callable[..., str]] = {
+    SessionStarted: lambda _: "thinking",
+    TextDelta: lambda _: "writing",
+    ToolStarted: _tool_activity,
+    ToolFinished: lambda _: "thinking",
+    Retry: lambda event: f"the model's service failed ({event.status or 'no answer'}), trying again",
+}
+
+
+def activity_after(event: TurnEvent, before: str) -> str:
+    """Return what the agent is doing after an event, given what it was doing before."""
+    describe = _ACTIVITIES.get(type(event))
+    return before if describe is None else one_line(describe(event), 200)
+
+
+def progress_line(seconds: float, activity: str) -> str:
+    """Return the progress line.
+
+    >>> progress_line(75, "thinking")
+    '1:15 thinking'
+    """
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes}:{rest:02} {activity}"
+
+
+# --- reports
+
+
+def money(amount: Decimal | None) -> str:
+    """Return dollars for a person; unknown is never shown as zero.
+
+    >>> money(None)
+    'unknown'
+    """
+    return "unknown" if amount is None else f"${amount:.4f}"
+
+
+def report_lines(report: Iterable[tuple[str, str]]) -> str:
+    """Return names and values below each other, values aligned.
+
+    >>> print(report_lines([("program", "claude"), ("works", "yes")]), end="")
+    program  claude
+    works    yes
+    """
+    rows = list(report)
+    width = max((len(name) for name, _ in rows), default=0)
+    return "".join(f"{name:<{width}}  {one_line(value)}".rstrip() + "\n" for name, value in rows)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DemoTurn:
+    """One turn of the demonstration: what was asked and answered, and whether that was right.
+
+    Attributes:
+        method: how the agent was reached.
+        asked: the prompt.
+        answered: the answer.
+        session_id: the session's id.
+        seconds: how long it took.
+        cost_usd: what it would have cost, or None where that cannot be known.
+        as_expected: whether the answer, and the session's id, are what they should be.
+    """
+
+    method: str
+    asked: str
+    answered: str
+    session_id: str
+    seconds: float
+    cost_usd: Decimal | None
+    as_expected: bool
+
+
+_DEMO_COLUMNS = ("method", "asked", "answered", "session", "seconds", "cost", "")
+
+
+def demo_table(turns: Sequence[DemoTurn]) -> Table:
+    """Return the turns of the demonstration as a table of ``rich``."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(*_DEMO_COLUMNS, box=box.SIMPLE)
+    for turn in turns:
+        table.add_row(*(Text(cell) for cell in _demo_cells(turn)))
+    return table
+
+
+def _demo_cells(turn: DemoTurn) -> tuple[str, ...]:
+    return (
+        turn.method,
+        one_line(turn.asked, 60),
+        one_line(turn.answered, 60),
+        turn.session_id[:8],
+        f"{turn.seconds:.1f}",
+        money(turn.cost_usd),
+        "ok" if turn.as_expected else "WRONG",
+    )

@@ -1,0 +1,266 @@
+"""What every agent is to the rest of mcp_coder: the records and protocols between the turn and a provider.
+
+Plain records and protocols; nothing here does I/O. ``run`` drives a turn through them and knows no agent;
+a provider (``claude``) fills them in and knows no turn but the one it is given.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from mcp_coder.llm_errors import LLMError
+    from mcp_coder.llm_events import TurnEvent
+    from mcp_coder.llm_requests import TurnRequest
+    from mcp_coder.llm_types import LLMResponseDict
+
+__all__ = [
+    "TURN_MARKER",
+    "Agent",
+    "Capabilities",
+    "Entry",
+    "Live",
+    "Outcome",
+    "Provider",
+    "RawEvent",
+    "Stopped",
+    "TurnFiles",
+]
+
+TURN_MARKER = "MCP_CODER_TURN"
+"""The variable that all processes of an agent inherit, and by which they are found; its value is the turn's id."""
+
+RawEvent = Mapping[str, object]
+"""One event as the agent printed it, decoded from JSON and otherwise unchanged."""
+
+Stopped = str
+"""Why we ended an agent in mid-turn: ``"startup"``, ``"inactivity"``, ``"total"`` or ``"interrupted"``."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Capabilities:
+    """What an agent can do, so that callers of a provider need not know its name.
+
+    Attributes:
+        methods: the ways in which it is reached, of ``"cli"`` and ``"api"``.
+        forks: whether it can begin a session with the past of another.
+        resumes_at: whether it can go on from an earlier point of a session.
+    """
+
+    methods: tuple[str, ...]
+    forks: bool
+    resumes_at: bool
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Agent:
+    """The program that will run, and its surroundings.
+
+    Attributes:
+        program: its path.
+        version: what it calls its version, e.g. ``"2.1.330"``; empty where it does not say.
+        config_dir: the real path of the directory in which it keeps its sessions; None where it has none.
+        env: the whole environment that it will be given.
+    """
+
+    program: str
+    version: str
+    config_dir: str | None
+    env: Mapping[str, str]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Entry:
+    """How a turn enters the agent's own session.
+
+    Attributes:
+        first_id: the session's first id, which callers keep.
+        begin: begin a native session under this id; None: go on with one.
+        resume: go on with this native session.
+        fork: with ``resume``: under the new id ``begin``, leaving the resumed session as it is.
+        resume_at: with ``resume``: from this native message on, dropping what came after it.
+        cwd: the directory to run in.
+        notices: what the caller should be told about it.
+    """
+
+    first_id: str
+    begin: str | None = None
+    resume: str | None = None
+    fork: bool = False
+    resume_at: str | None = None
+    cwd: str
+    notices: tuple[str, ...] = ()
+
+    @property
+    def native_id(self) -> str:
+        """The id that the agent is expected to answer with."""
+        return self.begin or self.resume or self.first_id
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class TurnFiles:
+    """Where one turn's private files are: all 0600 in a directory of their own (0700).
+
+    Attributes:
+        turn_id: the turn's id, unique.
+        directory: the directory.
+        output: what the agent prints, line by line.
+        errors: what it prints on stderr.
+    """
+
+    turn_id: str
+    directory: str
+    output: str
+    errors: str
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Outcome:
+    """What a turn left behind: facts, no opinion.
+
+    Attributes:
+        entry: how the session was entered.
+        agent: the program that ran.
+        method: ``"cli"`` or ``"api"``.
+        events: what it printed, in order, pieces of text in transit left out.
+        unread: lines that were no JSON.
+        cut: the last line has no end, so that output is missing.
+        complete: the turn reached its end by the agent's own account.
+        exit_code: of the program; negative for a signal; None where it could not be had.
+        stderr: what it printed there, shortened in the middle if very long.
+        stopped: why we ended it before its turn was over; None: we did not.
+        seconds: the time limit that was passed, where one was.
+        sdk_messages: the messages as the agent's SDK gave them, as plain JSON (api only).
+        sdk_error: what the SDK raised, translated (api only).
+    """
+
+    entry: Entry
+    agent: Agent
+    method: str
+    events: tuple[RawEvent, ...] = ()
+    unread: tuple[str, ...] = ()
+    cut: bool = False
+    complete: bool = False
+    exit_code: int | None = None
+    stderr: str = ""
+    stopped: Stopped | None = None
+    seconds: float | None = None
+    sdk_messages: tuple[Mapping[str, object], ...] = ()
+    sdk_error: LLMError | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Finish:
+    """How far a turn came.
+
+    Attributes:
+        begun: the agent had taken the prompt up.
+        answered: it gave an answer, so that the turn is part of the session's past.
+        native_id: what the agent calls the session now; None: it did not say.
+        point: the native id of the turn's last message.
+    """
+
+    begun: bool = False
+    answered: bool = False
+    native_id: str | None = None
+    point: str | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class TurnBegun:
+    """A turn whose agent is up and has not been given the prompt yet."""
+
+    turn_id: str
+    request: TurnRequest
+    entry: Entry
+    agent: Agent
+    files: TurnFiles
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class TurnEnded:
+    """A turn that has been judged: ``response`` or ``error`` says how."""
+
+    turn_id: str
+    request: TurnRequest
+    outcome: Outcome
+    notices: tuple[str, ...]
+    response: LLMResponseDict | None = None
+    error: Exception | None = None
+
+
+class Live(Protocol):
+    """An agent that was started for a turn."""
+
+    def feed(self) -> None:
+        """Hand the prompt over; the agent may begin at any time from here on."""
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for up to ``seconds`` for something new; return whether anything was printed meanwhile."""
+
+    @property
+    def begun(self) -> bool:
+        """Whether the agent has shown a sign of life since the prompt."""
+
+    @property
+    def over(self) -> bool:
+        """Whether the turn has ended by the agent's own account, or the agent is gone."""
+
+    def identity(self) -> Mapping[str, object]:
+        """Return what tells this agent's process from every other: pid, start time, boot."""
+
+    def close(self, *, stopped: Stopped | None, seconds: float | None, grace: float) -> Outcome:
+        """End the agent with all that it started, and return what the turn left behind.
+
+        A turn that is over: its own exit is awaited for ``grace`` seconds first.
+        """
+
+
+class Provider(Protocol):
+    """An agent that mcp_coder can drive."""
+
+    name: str
+    capabilities: Capabilities
+
+    def locate(self, request: TurnRequest) -> Agent:
+        """Return the program that will serve this request.
+
+        Raises:
+            AgentNotFoundError: it is not here, or too old.
+            InvalidRequestError: the request does not suit this agent.
+        """
+
+    def start(
+        self,
+        request: TurnRequest,
+        *,
+        agent: Agent,
+        entry: Entry,
+        files: TurnFiles,
+        observe: Callable[[TurnEvent], None],
+    ) -> Live:
+        """Start the agent without giving it the prompt yet."""
+
+    def judge(self, request: TurnRequest, outcome: Outcome, *, timestamp: str) -> LLMResponseDict:
+        """Return what the agent answered, or raise the error that says why it did not."""
+
+    def finish(self, events: Sequence[RawEvent]) -> Finish:
+        """Return how far a turn came, from what was printed of it."""
+
+    def refused_entry(self, outcome: Outcome) -> str | None:
+        """Say that the agent refused the way its session was entered, before any model was asked.
+
+        Returns:
+            ``"unknown"`` (no such native session), ``"taken"`` (the id to begin under exists), or None.
+        """
+
+    def notices(self, request: TurnRequest, outcome: Outcome) -> tuple[str, ...]:
+        """Return what the caller should know about a turn that did not fail, a sentence each."""
+
+    def fingerprint(self, agent: Agent, native_id: str) -> str | None:
+        """Return what changes whenever the native session does; None where there is none to be seen."""
+
+    def read_events(self, output: bytes) -> tuple[RawEvent, ...]:
+        """Return the events of an output file that somebody else's turn left."""

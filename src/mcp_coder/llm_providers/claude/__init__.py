@@ -1,0 +1,1 @@
+"""Claude Code: how it is called, read, judged and found."""

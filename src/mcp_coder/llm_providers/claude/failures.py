@@ -1,0 +1,303 @@
+"""Why there is no answer: what the program said, and how it ended, becomes the one error that says what to do.
+
+In comes a ``Case``; out comes an error of ``mcp_coder.llm_errors``, with the data in its attributes and one line of
+text, or None where there is an answer. Nothing here does I/O, and no prompt gets into a message.
+
+A new way to fail is a new row: in ``_BY_STATUS``, ``_BY_KIND`` (the program's own word for it) or ``_BY_TEXT``; more
+than that, a row in ``_FAILURES``, of which the first that applies decides.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from mcp_coder.llm_errors import (
+    AgentError,
+    AuthenticationError,
+    ContextWindowError,
+    InterruptedTurnError,
+    LimitReachedError,
+    LLMError,
+    LLMTimeoutError,
+    ModelNotFoundError,
+    RateLimitError,
+    ResponseFormatError,
+    ServerError,
+    SessionError,
+    SessionNotFoundError,
+)
+from mcp_coder.llm_providers.claude.case import Case, kind_of, resets_at, said, signal_of, status_of, words
+from mcp_coder.llm_providers.claude.fields import blocks_in, is_main_thread, text_in
+from mcp_coder.llm_providers.claude.turn_end import is_failure
+
+__all__ = ["failure"]
+
+
+def failure(case: Case) -> LLMError | None:
+    """Return the error that says why there is no answer; None where there is one."""
+    for applies, error in _FAILURES:
+        if applies(case):
+            return error(case)
+    return None
+
+
+# --- what applies
+
+
+def _failed(case: Case) -> bool:
+    return case.result is None or is_failure(case.result)
+
+
+def _stopped_by_clock(case: Case) -> bool:
+    return case.outcome.stopped in _CLOCKS
+
+
+def _interrupted(case: Case) -> bool:
+    if case.outcome.stopped == "interrupted":
+        return True
+    if case.result is not None:
+        broken_off = text_in(case.result, "subtype") == "error_during_execution" and signal_of(case)
+        return text_in(case.result, "terminal_reason").startswith("aborted") or bool(broken_off)
+    return signal_of(case) is not None or _says_interrupted(case)
+
+
+def _says_interrupted(case: Case) -> bool:
+    users = [event for event in case.outcome.events if event.get("type") == "user" and is_main_thread(event)]
+    blocks = blocks_in(users[-1]) if users else ()
+    return any(text_in(block, "text").startswith("[Request interrupted by user") for block in blocks)
+
+
+def _limit_of(case: Case) -> str | None:
+    return _LIMITS.get(text_in(case.of_result(), "subtype"))
+
+
+_LIMITS = {"error_max_turns": "turns", "error_max_budget_usd": "budget"}
+
+
+def _no_fitting_answer(case: Case) -> bool:
+    return text_in(case.of_result(), "subtype") == "error_max_structured_output_retries"
+
+
+def _too_long(case: Case) -> bool:
+    if not _failed(case):
+        return False
+    reason = text_in(case.of_result(), "terminal_reason")
+    return reason in _TOO_LONG_REASONS or status_of(case) == 413 or _TOO_LONG.search(words(case)) is not None
+
+
+_TOO_LONG_REASONS = frozenset({"blocking_limit", "prompt_too_long", "rapid_refill_breaker"})
+_TOO_LONG = re.compile(
+    r"(prompt|input|request|conversation) is too (long|large)|request too large|context (window|length|limit)",
+    re.IGNORECASE,
+)
+
+
+def _by_status(case: Case) -> type[AgentError] | None:
+    status = status_of(case)
+    if not _failed(case) or status is None:
+        return None
+    return _BY_STATUS.get(status) or (ServerError if 500 <= status <= 599 else None)
+
+
+_BY_STATUS: Mapping[int, type[AgentError]] = {
+    401: AuthenticationError,
+    403: AuthenticationError,
+    404: ModelNotFoundError,
+    429: RateLimitError,
+}
+
+
+def _by_kind(case: Case) -> type[AgentError] | None:
+    return _BY_KIND.get(kind_of(case)) if _failed(case) else None
+
+
+_BY_KIND: Mapping[str, type[AgentError]] = {
+    "authentication_failed": AuthenticationError,
+    "oauth_org_not_allowed": AuthenticationError,
+    "verification_required": AuthenticationError,
+    "rate_limit": RateLimitError,
+    "overloaded": ServerError,
+    "server_error": ServerError,
+    "model_not_found": ModelNotFoundError,
+}
+
+
+def _by_text(case: Case) -> type[LLMError] | None:
+    if not _failed(case):
+        return None
+    text = words(case)
+    return next((cls for pattern, cls in _BY_TEXT if pattern.search(text)), None)
+
+
+_BY_TEXT: tuple[tuple[re.Pattern[str], type[LLMError]], ...] = tuple(
+    (re.compile(pattern, re.IGNORECASE), cls)
+    for pattern, cls in (
+        (r"No conversation found", SessionNotFoundError),
+        (r"is not a UUID and does not match any session title", SessionNotFoundError),
+        (r"Session ID \S+ is already in use", SessionError),
+        (r"Invalid session ID", SessionError),
+        (r"No message found with message.uuid", SessionError),
+        (r"Configuration error in|Claude configuration file at|error: unknown option", AgentError),
+        (r"Credit balance is too low", AgentError),
+        (
+            r"Not logged in|run /login|log in again|Login (expired|reached)|claude auth login",
+            AuthenticationError,
+        ),
+        (
+            r"Invalid (API key|auth token)|OAuth (token|session)|organization has (been )?disabled",
+            AuthenticationError,
+        ),
+        (r"Failed to authenticate|Authentication (error|required)|ANTHROPIC_API_KEY", AuthenticationError),
+        (r"usage limit reached|hit your \S* ?limit|spend limit reached|rate.?limit", RateLimitError),
+        (r"issue with the selected model|model .*not (found|exist)|invalid model name", ModelNotFoundError),
+        (r"overloaded|temporarily limiting|server-side issue|internal server error", ServerError),
+        (
+            r"connection (refused|error|reset|closed)|unable to connect|timed out|ECONN|ENOTFOUND|fetch failed",
+            ServerError,
+        ),
+    )
+)
+
+
+# --- the errors
+
+
+def _about(case: Case) -> dict[str, Any]:
+    """Return what every error of this turn carries."""
+    return {"session_id": case.outcome.entry.first_id, "raw": case.raw}
+
+
+def _agent_error(cls: type[AgentError], case: Case, message: str) -> AgentError:
+    return cls(
+        message,
+        status=status_of(case) if _failed(case) else None,
+        returncode=case.outcome.exit_code,
+        stderr=case.outcome.stderr,
+        **_about(case),
+    )
+
+
+def _timeout(case: Case) -> LLMTimeoutError:
+    kind, seconds = case.outcome.stopped or "total", case.outcome.seconds
+    limit = "" if seconds is None else f" ({seconds:g} s)"
+    return LLMTimeoutError(
+        f"{_CLOCKS[kind]}{limit}: the agent was stopped",
+        kind=kind,
+        timeout=seconds or 0.0,
+        stderr=case.outcome.stderr,
+        **_about(case),
+    )
+
+
+_CLOCKS = {
+    "startup": "no sign of life from the agent within startup_timeout",
+    "inactivity": "the agent was silent for longer than inactivity_timeout",
+    "total": "the turn took longer than timeout",
+}
+
+
+def _interruption(case: Case) -> LLMError:
+    if case.outcome.stopped == "interrupted":
+        how = "the turn was stopped on request"
+    else:
+        how = f"the agent was stopped from outside ({signal_of(case) or 'interrupted'})"
+    return _agent_error(InterruptedTurnError, case, f"{how}; its prompt may still be in the session")
+
+
+def _limit(case: Case) -> LLMError:
+    limit = _limit_of(case) or "turns"
+    option = {"turns": "max_turns", "budget": "max_budget_usd"}[limit]
+    error = _agent_error(
+        LimitReachedError, case, f"{said(case) or 'limit reached'}: raise {option}, or go on with the session"
+    )
+    error.limit = limit  # type: ignore[attr-defined]  # of a LimitReachedError
+    return error
+
+
+def _misfit(case: Case) -> LLMError:
+    return ResponseFormatError(
+        f"the model gave no answer that fits json_schema: {said(case)}; simplify the schema or ask again",
+        **_about(case),
+    )
+
+
+def _long(case: Case) -> LLMError:
+    return _agent_error(
+        ContextWindowError, case, f"{said(case) or 'too long'}: send less, or begin a new session"
+    )
+
+
+def _classified(find: Callable[[Case], type[LLMError] | None]) -> Callable[[Case], LLMError]:
+    def error(case: Case) -> LLMError:
+        cls = find(case) or AgentError
+        text = f"{said(case) or 'the agent failed'}{_ADVICE.get(cls, '')}"
+        if not issubclass(cls, AgentError):
+            return cls(text, **_about(case))
+        found = _agent_error(cls, case, text)
+        if isinstance(found, RateLimitError):
+            found.resets_at = resets_at(case)
+        return found
+
+    return error
+
+
+_ADVICE: Mapping[type[LLMError], str] = {
+    AuthenticationError: ": run `claude` and /login, or set ANTHROPIC_API_KEY",
+    RateLimitError: ": wait, then try again",
+    ServerError: ": try again later",
+    ModelNotFoundError: ": ask for another model",
+    SessionNotFoundError: ": begin a new session, or run where the session was begun",
+}
+
+
+def _of_sdk(case: Case) -> LLMError | None:
+    return case.outcome.sdk_error if case.result is None else None
+
+
+def _sdk_error(case: Case) -> LLMError:
+    error = copy.copy(_of_sdk(case) or LLMError("the SDK failed"))
+    error.session_id = case.outcome.entry.first_id
+    error.raw = error.raw or case.raw
+    return error
+
+
+def _other(case: Case) -> LLMError:
+    exit_code = case.outcome.exit_code
+    ended = "" if not exit_code else f" (exit code {exit_code})"
+    return _agent_error(AgentError, case, f"the agent failed{ended}: {said(case) or 'it did not say why'}")
+
+
+def _says_why(case: Case) -> bool:
+    return _failed(case) and (case.result is not None or bool(case.outcome.exit_code and said(case)))
+
+
+def _no_result(case: Case) -> LLMError:
+    if case.outcome.cut:
+        why = "the agent's output is cut off"
+    elif case.outcome.events or case.outcome.unread:
+        why = "the agent's output has no result"
+    else:
+        why = "the agent printed nothing"
+    heard = said(case)
+    return ResponseFormatError(
+        f"{why} (exit code {case.outcome.exit_code}{f', {heard}' if heard else ''}): see raw, and try again",
+        **_about(case),
+    )
+
+
+_FAILURES: tuple[tuple[Callable[[Case], Any], Callable[[Case], LLMError]], ...] = (
+    (_stopped_by_clock, _timeout),
+    (_interrupted, _interruption),
+    (_limit_of, _limit),
+    (_no_fitting_answer, _misfit),
+    (_too_long, _long),
+    (_by_status, _classified(_by_status)),
+    (_by_kind, _classified(_by_kind)),
+    (_by_text, _classified(_by_text)),
+    (_of_sdk, _sdk_error),
+    (_says_why, _other),
+    (lambda case: case.result is None, _no_result),
+)

@@ -1,0 +1,102 @@
+"""Claude Code as a provider: what the turn needs of it, each piece from the module that knows it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+
+from mcp_coder.llm_errors import AgentNotFoundError
+from mcp_coder.llm_events import TurnEvent
+from mcp_coder.llm_providers.base import (
+    Agent,
+    Capabilities,
+    Entry,
+    Finish,
+    Live,
+    Outcome,
+    RawEvent,
+    TurnFiles,
+)
+from mcp_coder.llm_providers.claude import judge as judging
+from mcp_coder.llm_providers.claude.claude_executable_finder import locate_claude
+from mcp_coder.llm_providers.claude.command import check_command, child_environment
+from mcp_coder.llm_providers.claude.live import ClaudeLive
+from mcp_coder.llm_providers.claude.parse import read_output
+from mcp_coder.llm_providers.claude.transcripts import config_dir, find_transcript
+from mcp_coder.llm_providers.claude.versions import lacking
+from mcp_coder.llm_requests import TurnRequest
+from mcp_coder.llm_types import LLMResponseDict
+
+__all__ = ["ClaudeProvider"]
+
+
+class ClaudeProvider:
+    """Claude Code, by its program or by its SDK. Holds no state."""
+
+    name = "claude"
+    capabilities = Capabilities(methods=("cli", "api"), forks=True, resumes_at=True)
+
+    def locate(self, request: TurnRequest) -> Agent:
+        """Return the program that will serve this request.
+
+        Raises:
+            AgentNotFoundError: it is not here, too old, or too old for an option of this request.
+            InvalidRequestError: the request does not suit this agent.
+        """
+        check_command(request)
+        program, version = locate_claude()
+        lack = lacking(request, version)
+        if lack is not None:
+            raise AgentNotFoundError(f"{lack}; {program} is {version}", searched=[program])
+        env = child_environment(os.environ, request.env, turn_id="")
+        return Agent(program=program, version=version, config_dir=config_dir(env), env=env)
+
+    def start(
+        self,
+        request: TurnRequest,
+        *,
+        agent: Agent,
+        entry: Entry,
+        files: TurnFiles,
+        observe: Callable[[TurnEvent], None],
+    ) -> Live:
+        """Start the program without giving it the prompt yet."""
+        return _live(request.method).start(request, agent=agent, entry=entry, files=files, observe=observe)
+
+    def judge(self, request: TurnRequest, outcome: Outcome, *, timestamp: str) -> LLMResponseDict:
+        """Return what the agent answered, or raise the error that says why it did not."""
+        return judging.judge(request, outcome, timestamp=timestamp)
+
+    def notices(self, request: TurnRequest, outcome: Outcome) -> tuple[str, ...]:
+        """Return what the caller should know about a turn that did not fail, a sentence each."""
+        return judging.notices(request, outcome)
+
+    def finish(self, events: Sequence[RawEvent]) -> Finish:
+        """Return how far a turn came, from what was printed of it."""
+        return judging.finish(events)
+
+    def refused_entry(self, outcome: Outcome) -> str | None:
+        """Return how the agent refused to enter the session, if it did."""
+        return judging.refused_entry(outcome)
+
+    def fingerprint(self, agent: Agent, native_id: str) -> str | None:
+        """Return size and time of the transcript: both change when anybody goes on in the session."""
+        path = find_transcript(agent.config_dir, native_id) if agent.config_dir else None
+        try:
+            state = path.stat() if path else None
+        except OSError:
+            return None
+        return f"{state.st_size}:{state.st_mtime_ns}" if state else None
+
+    def read_events(self, output: bytes) -> tuple[RawEvent, ...]:
+        """Return the events of an output file that somebody else's turn left."""
+        return read_output(output).events
+
+
+def _live(method: str) -> type[ClaudeLive]:
+    if method == "cli":
+        return ClaudeLive
+    # Not at the top: importing the SDK's side is for those who ask for it.
+    from mcp_coder.llm_providers.claude.claude_code_api import ApiLive
+
+    return ApiLive

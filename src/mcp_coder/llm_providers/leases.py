@@ -1,0 +1,227 @@
+"""One turn at a time in a session on this machine: leases, and the cards beside them.
+
+A session's first id comes in; a ``Lease`` goes out, the exclusive right to run a turn in it, or one
+``SessionBusyError``. The lock is the kernel's (released when its holder dies) and stands in the agent's own
+configuration directory, so that all who share that directory exclude each other, whatever their HOME. It is a lock
+among processes of this machine only. Lock files are never unlinked: that would split their waiters.
+
+Waiting is in order of arrival: each waiter holds a ticket, and only the oldest living one tries the lock, so that none
+starves while others come and go.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import socket
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from mcp_coder.llm_errors import LeaseWarning, SessionBusyError
+from mcp_coder.llm_providers.cards import Card, card_from_json, card_to_json
+from mcp_coder.llm_providers.places import private_directory, state_directory
+from mcp_coder.llm_serialization import write_file_atomically
+
+__all__ = ["Lease", "lease_directory", "own_holder", "read_card"]
+
+_POLL_SECONDS = 0.02
+_held: dict[str, int] = {}
+"""Which thread of this process holds which lock: waiting for oneself would never end."""
+
+
+def lease_directory(config_dir: str | None) -> str:
+    """Return where the leases of all sessions of an agent's configuration directory stand.
+
+    Where that cannot be written, it is a private directory, with one ``LeaseWarning``: other users of the same
+    configuration directory are then not excluded.
+    """
+    if config_dir is not None:
+        place = os.path.join(config_dir, "mcp_coder")
+        with contextlib.suppress(OSError):
+            private_directory(place)
+            if os.access(place, os.W_OK | os.X_OK):
+                return place
+    key = hashlib.sha256((config_dir or "").encode("utf-8", "surrogateescape")).hexdigest()[:16]
+    place = os.path.join(state_directory(), "leases", key)
+    private_directory(place)
+    if config_dir is not None:
+        warnings.warn(
+            f"{config_dir} cannot be written: sessions are protected by {place}, which other users do not see",
+            LeaseWarning,
+            stacklevel=2,
+        )
+    return place
+
+
+def read_card(directory: str, first_id: str) -> Card | None:
+    """Return the card of a session without holding its lease; None without one.
+
+    Cards are replaced whole, so what is read is never torn; it may be old the next moment.
+    """
+    try:
+        with open(os.path.join(directory, f"{first_id}.json"), "rb") as file:
+            return card_from_json(json.loads(file.read()))
+    except (OSError, ValueError):
+        return None
+
+
+class Lease:
+    """The exclusive right to run a turn in one session; given back by ``release`` or by our death.
+
+    Attributes:
+        first_id: the session.
+        waited: whether somebody else had it first.
+    """
+
+    def __init__(self, directory: str, first_id: str) -> None:
+        self.first_id = first_id
+        self.waited = False
+        self._directory = directory
+        self._path = os.path.join(directory, f"{first_id}.lock")
+        self._lock = _kernel_lock(self._path)
+
+    @classmethod
+    def take(
+        cls, directory: str, first_id: str, *, wait: float, stop: Callable[[], bool] = lambda: False
+    ) -> Lease:
+        """Take the lease of a session.
+
+        Args:
+            directory: as ``lease_directory`` gave it.
+            first_id: the session.
+            wait: seconds to wait for another holder; 0: none.
+            stop: asked while waiting; true: give up.
+
+        Raises:
+            SessionBusyError: it was not free in time, or this very thread holds it.
+        """
+        lease = cls(directory, first_id)
+        if _held.get(lease._path) == threading.get_ident():
+            raise SessionBusyError(
+                "this thread is already in a turn of this session; end it first", session_id=first_id
+            )
+        if not (lease._take_at_once() or (wait > 0 and lease._take_in_order(wait, stop))):
+            raise lease._busy(wait)
+        _held[lease._path] = threading.get_ident()
+        return lease
+
+    def card(self) -> Card | None:
+        """Return the session's card as it is now; None without one."""
+        return read_card(self._directory, self.first_id)
+
+    def write_card(self, card: Card) -> None:
+        """Replace the session's card, durably."""
+        self._write(self.first_id, card)
+
+    def write_alias(self, card: Card) -> None:
+        """Let the session be found under what the agent calls it now, too."""
+        alias = Card(first_id=card.first_id, native_id=card.native_id)
+        self._write(card.native_id, alias)
+
+    def remove_card(self) -> None:
+        """Remove the session's card: there is no such session."""
+        with contextlib.suppress(OSError):
+            os.unlink(os.path.join(self._directory, f"{self.first_id}.json"))
+
+    def _write(self, name: str, card: Card) -> None:
+        data = json.dumps(card_to_json(card), indent=1).encode()
+        write_file_atomically(Path(self._directory, f"{name}.json"), data)
+
+    def release(self) -> None:
+        """Give the lease back. Calling it twice does no harm."""
+        if self._lock.is_locked:
+            _held.pop(self._path, None)
+            self._lock.release()
+
+    def _busy(self, waited: float) -> SessionBusyError:
+        card = self.card()
+        holder: Mapping[str, object] = card.holder if card else {}
+        who = f" (process {holder['pid']} on {holder.get('host')})" if "pid" in holder else ""
+        how_long = f" after waiting {waited:.0f} s" if waited >= 1 else ""
+        return SessionBusyError(
+            f"another turn of session {self.first_id} is under way{who}{how_long}; nothing was sent",
+            holder=holder,
+            session_id=self.first_id,
+        )
+
+    # --- taking
+
+    def _take_at_once(self) -> bool:
+        """Take the lock if it is free and nobody waits for it."""
+        return not self._tickets() and _try(self._lock)
+
+    def _take_in_order(self, wait: float, stop: Callable[[], bool]) -> bool:
+        until = time.monotonic() + wait
+        self.waited = True
+        with self._ticket() as mine:
+            while True:
+                if not self._elder_lives(mine) and _try(self._lock):
+                    return True
+                left = until - time.monotonic()
+                if left <= 0:
+                    return False
+                if stop():
+                    return False
+                time.sleep(min(_POLL_SECONDS, left))
+
+    @property
+    def _queue(self) -> str:
+        return os.path.join(self._directory, f"{self.first_id}.queue")
+
+    def _tickets(self) -> list[str]:
+        try:
+            return sorted(os.listdir(self._queue))
+        except FileNotFoundError:
+            return []
+
+    @contextlib.contextmanager
+    def _ticket(self) -> Iterator[str]:
+        """Hold a place in the queue; its lock proves that we live."""
+        private_directory(self._queue)
+        name = f"{time.time_ns():020d}-{os.getpid()}-{threading.get_ident()}"
+        lock = _kernel_lock(os.path.join(self._queue, name))
+        lock.acquire()
+        try:
+            yield name
+        finally:
+            with contextlib.suppress(OSError):
+                os.unlink(os.path.join(self._queue, name))
+            lock.release()
+
+    def _elder_lives(self, mine: str) -> bool:
+        for name in self._tickets():
+            if name >= mine:
+                return False
+            path = os.path.join(self._queue, name)
+            lock = _kernel_lock(path)
+            if not _try(lock):
+                return True
+            with contextlib.suppress(OSError):  # its owner died waiting
+                os.unlink(path)
+            lock.release()
+        return False
+
+
+def own_holder() -> dict[str, object]:
+    """Return what a card says of the process that runs a turn."""
+    return {"pid": os.getpid(), "host": socket.gethostname(), "since": time.time()}
+
+
+def _kernel_lock(path: str) -> FileLock:
+    # Not per thread: a turn may be released by another thread than took it.
+    return FileLock(path, timeout=0, mode=0o600, thread_local=False)
+
+
+def _try(lock: FileLock) -> bool:
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        return False
+    return True

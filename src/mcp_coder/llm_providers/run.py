@@ -1,0 +1,286 @@
+"""The bare turn: the one loop that every face of mcp_coder takes.
+
+A checked request comes in; the agent's answer goes out, or the one error that says why not. In between: the session's
+lease is taken, the agent is started, fed, watched by three clocks, ended and judged, and nothing that was started is
+left. What a turn *means* is the provider's; what is recorded of it is the hooks'. Safe from any thread, inside
+a running event loop, and under Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import os
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from mcp_coder.llm_errors import InvalidRequestError, LLMError
+from mcp_coder.llm_events import Notice, TurnEvent
+from mcp_coder.llm_providers.base import Agent, Entry, Live, Outcome, Provider, Stopped, TurnBegun, TurnEnded
+from mcp_coder.llm_providers.cards import Card, check_directory, reenter
+from mcp_coder.llm_providers.deadline import Deadline
+from mcp_coder.llm_providers.leases import own_holder
+from mcp_coder.llm_providers.places import new_turn_files, remove_turn_files, set_aside
+from mcp_coder.llm_providers.process import ctrl_c_under_way, stops
+from mcp_coder.llm_providers.sessions import Held, entered, settle
+from mcp_coder.llm_requests import TurnRequest
+from mcp_coder.llm_types import LLMResponseDict
+
+__all__ = ["run_turn"]
+
+_log = logging.getLogger("mcp_coder")
+
+LONGEST_STARTUP, LONGEST_SILENCE = 60.0, 600.0
+_OWN_EXIT_SECONDS = 5.0
+"""How long an agent that has answered is given to exit by itself while the time limit allows it."""
+_LATE_EXIT_SECONDS = 2.5
+"""The same once the time limit has passed: with the rest of the stop ladder, a call returns within 6 s of it."""
+_LOOK_SECONDS = 0.1
+
+
+def run_turn(
+    provider: Provider,
+    request: TurnRequest,
+    *,
+    before_feed: Callable[[TurnBegun], None] | None = None,
+    after_judge: Callable[[TurnEnded], None] | None = None,
+    observe: Callable[[TurnEvent], None] | None = None,
+    stop: Callable[[], bool] | None = None,
+) -> LLMResponseDict:
+    """Run one turn and return the answer.
+
+    Args:
+        provider: the agent.
+        request: what it is asked.
+        before_feed: called when the agent is up and before it is given the prompt.
+        after_judge: called when the turn is judged and before its answer is returned or its error raised.
+        observe: is handed the turn's events as they come, in this thread.
+        stop: asked ten times a second; true: the turn is stopped and raises ``InterruptedTurnError``.
+
+    Raises:
+        LLMError: one of its kinds, see ``llm_errors``; ``session_id`` in it is the session to go on with.
+
+    Example::
+
+        answer = run_turn(ClaudeProvider(), new_request("Say hello", timeout=60))
+    """
+    deadline = Deadline.after(request.timeout)
+    stop_asked = _StopCheck(stop)
+    request = _with_absolute_paths(request)
+    agent = provider.locate(request)
+    with entered(provider, request, agent, deadline, stop_asked) as held:
+        _check_directory(request, held.entry)
+        turn = _Turn(provider, request, agent, held, deadline, stop_asked, observe or _ignore)
+        return turn.run(before_feed, after_judge)
+
+
+def _ignore(_event: TurnEvent) -> None:
+    """Watch nothing."""
+
+
+class _StopCheck:
+    """Whether this turn was asked to stop: by its caller, by ``stop_all``, or by Ctrl-C in the main thread."""
+
+    def __init__(self, asked: Callable[[], bool] | None) -> None:
+        self._asked = asked
+        self._stops = stops()
+
+    def __call__(self) -> bool:
+        if self._asked is not None and self._asked():
+            return True
+        return stops() != self._stops or ctrl_c_under_way()
+
+
+def _with_absolute_paths(request: TurnRequest) -> TurnRequest:
+    """Return the request with its paths made absolute from here: the agent may run elsewhere.
+
+    Raises:
+        InvalidRequestError: an MCP configuration file is not there.
+    """
+    config = request.mcp_config
+    if isinstance(config, str):
+        config = _absolute_path(config)
+        if not os.path.isfile(config):
+            raise InvalidRequestError(f"mcp_config: there is no file {config}; give a file or a mapping")
+    return dataclasses.replace(
+        request,
+        cwd=None if request.cwd is None else _absolute_path(request.cwd),
+        add_dirs=tuple(_absolute_path(each) for each in request.add_dirs),
+        mcp_config=config,
+    )
+
+
+def _absolute_path(path: str) -> str:
+    try:
+        return os.path.abspath(path)
+    except FileNotFoundError as error:
+        raise InvalidRequestError(
+            f"{path!r} is relative, and the current directory no longer exists; give an absolute path"
+        ) from error
+
+
+def _check_directory(request: TurnRequest, entry: Entry) -> None:
+    check_directory(entry, exists=os.path.isdir(entry.cwd), explicit=request.cwd is not None)
+
+
+class _Turn:
+    """One turn in a session whose lease is held."""
+
+    def __init__(
+        self,
+        provider: Provider,
+        request: TurnRequest,
+        agent: Agent,
+        held: Held,
+        deadline: Deadline,
+        stop: Callable[[], bool],
+        observe: Callable[[TurnEvent], None],
+    ) -> None:
+        self._provider, self._request, self._agent, self._held = provider, request, agent, held
+        self._deadline, self._stop, self._observe = deadline, stop, observe
+        self._entry = held.entry
+        self._files = new_turn_files()
+        self._ids = {"session_id": self._entry.first_id, "turn_id": self._files.turn_id}
+
+    def run(
+        self,
+        before_feed: Callable[[TurnBegun], None] | None,
+        after_judge: Callable[[TurnEnded], None] | None,
+    ) -> LLMResponseDict:
+        try:
+            outcome = self._process(before_feed)
+            refused = self._provider.refused_entry(outcome)
+            again = reenter(self._entry, refused, self._held.found, self._request)
+            if again is not None:
+                self._entry = again
+                set_aside(self._files)
+                outcome = self._process(None)
+            elif refused:
+                self._held.restore()
+            return self._conclude(outcome, after_judge)
+        finally:
+            remove_turn_files(self._files.directory)
+
+    # --- the process
+
+    def _process(self, before_feed: Callable[[TurnBegun], None] | None) -> Outcome:
+        """Start, feed, watch and end one process, and settle the session's card by what it left."""
+        self._log(logging.INFO, "turn %s of session %s starts (%s)", self._request.method)
+        live = self._provider.start(
+            self._request, agent=self._agent, entry=self._entry, files=self._files, observe=self._observe
+        )
+        stopped: Stopped | None = "interrupted"
+        seconds: float | None = None
+        card = None
+        try:
+            card = self._write_card(live)
+            if before_feed is not None:
+                before_feed(self._begun())
+            live.feed()
+            stopped, seconds = self._watch(live)
+        finally:
+            # Also under Ctrl-C and when a hook fails: nothing that was started is left.
+            grace = min(
+                max(self._deadline.left() + _LATE_EXIT_SECONDS, _LATE_EXIT_SECONDS), _OWN_EXIT_SECONDS
+            )
+            outcome = live.close(stopped=stopped, seconds=seconds, grace=grace)
+            if card is not None:
+                self._held.write(settle(self._provider, self._agent, card, outcome.events))
+        return outcome
+
+    def _begun(self) -> TurnBegun:
+        return TurnBegun(
+            turn_id=self._files.turn_id,
+            request=self._request,
+            entry=self._entry,
+            agent=self._agent,
+            files=self._files,
+        )
+
+    def _write_card(self, live: Live) -> Card:
+        """Say in the card who is at work, before the agent can be: a next holder must find it."""
+        entry = self._entry
+        old = self._held.card or Card(first_id=entry.first_id, native_id=entry.native_id)
+        card = dataclasses.replace(
+            old,
+            native_id=entry.native_id,
+            cwd=old.cwd or entry.cwd,
+            config_dir=self._agent.config_dir or "",
+            program=self._agent.program,
+            version=self._agent.version,
+            agent=live.identity(),
+            holder=own_holder(),
+            turn_id=self._files.turn_id,
+            directory=self._files.directory,
+        )
+        self._held.write(card)
+        return card
+
+    # --- watching
+
+    def _watch(self, live: Live) -> tuple[Stopped | None, float | None]:
+        """Wait for the end of the turn; return which clock ended it first, and its limit, if one did."""
+        startup, silence = self._quiet_limits()
+        last = time.monotonic()
+        while not live.over:
+            if self._stop():
+                return "interrupted", None
+            quiet = (silence if live.begun else startup) - (time.monotonic() - last)
+            left = self._deadline.left()
+            if left <= 0:
+                return "total", self._deadline.seconds
+            if quiet <= 0:
+                return ("inactivity", silence) if live.begun else ("startup", startup)
+            if live.wait(min(left, quiet, _LOOK_SECONDS)):
+                last = time.monotonic()
+        return None, None
+
+    def _quiet_limits(self) -> tuple[float, float]:
+        total = self._request.timeout
+        startup = LONGEST_STARTUP if total is None else min(LONGEST_STARTUP, total)
+        silence = LONGEST_SILENCE if total is None else min(LONGEST_SILENCE, total)
+        return self._request.startup_timeout or startup, self._request.inactivity_timeout or silence
+
+    # --- the verdict
+
+    def _conclude(self, outcome: Outcome, after_judge: Callable[[TurnEnded], None] | None) -> LLMResponseDict:
+        notices = (*outcome.entry.notices, *self._provider.notices(self._request, outcome))
+        for text in notices:
+            self._log(logging.WARNING, "turn %s of session %s: %s", text)
+            self._observe(Notice(text=text))
+        response, error = None, None
+        try:
+            timestamp = datetime.now(UTC).isoformat()
+            response = self._provider.judge(self._request, outcome, timestamp=timestamp)
+        except LLMError as failure:
+            failure.turn_id = self._files.turn_id
+            error = failure
+        self._log(
+            logging.INFO, "turn %s of session %s ends: %s", type(error).__name__ if error else "answered"
+        )
+        if after_judge is not None:
+            after_judge(self._ended(outcome, notices, response, error))
+        if response is None:
+            assert error is not None  # noqa: S101  # judged one way or the other
+            raise error
+        return response
+
+    def _ended(
+        self,
+        outcome: Outcome,
+        notices: tuple[str, ...],
+        response: LLMResponseDict | None,
+        error: Exception | None,
+    ) -> TurnEnded:
+        return TurnEnded(
+            turn_id=self._files.turn_id,
+            request=self._request,
+            outcome=outcome,
+            notices=notices,
+            response=response,
+            error=error,
+        )
+
+    def _log(self, level: int, message: str, *more: object) -> None:
+        _log.log(level, message, self._files.turn_id, self._entry.first_id, *more, extra=self._ids)

@@ -1,0 +1,273 @@
+"""Entering a session: whose lease to take, whom to wait for, and how the turn gets in.
+
+A request comes in; leases are held and an ``Entry`` goes out for as long as the turn runs. An agent that outlived its
+holder is waited for, or ended, before anything starts: a lock alone is not enough, since that agent still writes
+the session. The decisions themselves are ``cards``'; here is their I/O.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+
+from mcp_coder.llm_errors import InterruptedTurnError, SessionBusyError
+from mcp_coder.llm_providers.base import Agent, Entry, Provider, RawEvent
+from mcp_coder.llm_providers.cards import Card, enter_fork, enter_new, enter_session, settled
+from mcp_coder.llm_providers.deadline import Deadline
+from mcp_coder.llm_providers.leases import Lease, lease_directory, read_card
+from mcp_coder.llm_providers.places import remove_turn_files
+from mcp_coder.llm_providers.process import end_identified, is_alive
+from mcp_coder.llm_requests import TurnRequest
+
+__all__ = ["Held", "entered", "named_session_id", "settle"]
+
+_NAMESPACE = uuid.UUID("5f1c8f2e-7c0c-5d0e-9a55-0a1d8b7f4c21")
+_LADDER_SECONDS = 5.0
+_LONGEST_ORPHAN_SILENCE = 600.0
+_LOOK_SECONDS = 0.05
+_STOPPED_WAITING = "stopped before the turn began; nothing was sent"
+
+
+def named_session_id(provider: str, name: str) -> str:
+    """Return the first id of the session of this name: the same on every machine and after every crash."""
+    return str(uuid.uuid5(_NAMESPACE, f"{provider}:{name}"))
+
+
+class Held:
+    """A session that is ours for a turn: how to enter it, its card, and the leases that make it so.
+
+    Attributes:
+        entry: how to enter it.
+        found: its card as this turn found it.
+        card: its card now.
+    """
+
+    def __init__(self, entry: Entry, card: Card | None, lease: Lease) -> None:
+        self.entry = entry
+        self.found = self.card = card
+        self._lease = lease
+
+    def write(self, card: Card) -> None:
+        """Replace the session's card; a session that the agent calls otherwise now is also found under that id."""
+        self.card = card
+        self._lease.write_card(card)
+        if card.native_id != card.first_id:
+            self._lease.write_alias(card)
+
+    def restore(self) -> None:
+        """Put the card back as it was found: the agent never entered the session."""
+        if self.found is None:
+            self._lease.remove_card()
+        else:
+            self._lease.write_card(self.found)
+
+
+@contextlib.contextmanager
+def entered(
+    provider: Provider, request: TurnRequest, agent: Agent, deadline: Deadline, stop: Callable[[], bool]
+) -> Iterator[Held]:
+    """Hold the session that a request is about.
+
+    Raises:
+        SessionBusyError: it is in a turn and the request does not want to wait, or cannot any longer.
+        SessionError: it cannot be entered as asked.
+        InterruptedTurnError: the turn was stopped while it waited.
+    """
+    with contextlib.ExitStack() as stack:
+        yield _Entrance(provider, request, agent, deadline, stop, stack).enter()
+
+
+class _Entrance:
+    def __init__(
+        self,
+        provider: Provider,
+        request: TurnRequest,
+        agent: Agent,
+        deadline: Deadline,
+        stop: Callable[[], bool],
+        stack: contextlib.ExitStack,
+    ) -> None:
+        self._provider, self._request, self._agent = provider, request, agent
+        self._deadline, self._stop, self._stack = deadline, stop, stack
+        self._directory = lease_directory(agent.config_dir)
+        self._caller_cwd = _caller_cwd()
+        self._new_id = str(uuid.uuid4())
+
+    def enter(self) -> Held:
+        wanted = self._wanted_id()
+        if wanted is None:
+            entry = enter_new(self._request, new_id=self._new_id, caller_cwd=self._caller_cwd)
+            return Held(entry, None, self._take(entry.first_id, wait=0))
+        if self._request.fork:
+            return self._fork(wanted)
+        return self._go_on(wanted)
+
+    def _wanted_id(self) -> str | None:
+        """Return the first id of the session that is meant; callers may know it by a later id."""
+        request = self._request
+        wanted = request.session_id
+        if request.session is not None:
+            wanted = named_session_id(request.provider, request.session)
+        card = read_card(self._directory, wanted) if wanted else None
+        return card.first_id if card else wanted
+
+    # --- going on
+
+    def _go_on(self, first_id: str) -> Held:
+        try:
+            lease = self._take(first_id, wait=self._patience())
+            card = self._idle_card(lease)
+        except SessionBusyError:
+            if self._request.on_busy != "fork":
+                raise
+            return self._forked(first_id, idle=False)
+        if lease.waited:
+            self._check_time_left(first_id)
+        native = card.native_id if card else first_id
+        entry = enter_session(
+            self._request,
+            card,
+            first_id=first_id,
+            known=self._provider.fingerprint(self._agent, native) is not None,
+            new_id=self._new_id,
+            caller_cwd=self._caller_cwd,
+        )
+        return Held(entry, card, lease)
+
+    def _patience(self) -> float:
+        """Return how long to wait for somebody else's turn, leaving enough for our own."""
+        if self._request.on_busy != "wait":
+            return 0.0
+        return max(self._deadline.left() - self._reserve(), 0.0)
+
+    def _reserve(self) -> float:
+        return 5.0 if self._request.timeout is None else max(5.0, self._request.timeout / 3)
+
+    def _check_time_left(self, first_id: str) -> None:
+        if self._deadline.left() < self._reserve() - _LOOK_SECONDS:
+            raise SessionBusyError(
+                f"session {first_id} came free with too little of the time limit left; nothing was sent",
+                session_id=first_id,
+            )
+
+    # --- forking
+
+    def _fork(self, source_id: str) -> Held:
+        try:
+            return self._forked(source_id, idle=self._take_idle(source_id, wait=0))
+        except SessionBusyError:
+            if self._request.on_busy != "wait":
+                raise
+        return self._forked(source_id, idle=self._take_idle(source_id, wait=self._patience()))
+
+    def _take_idle(self, source_id: str, wait: float) -> bool:
+        """Hold the session to fork from, if nobody is in a turn of it."""
+        try:
+            self._idle_card(self._take(source_id, wait=wait))
+        except SessionBusyError:
+            return False
+        return True
+
+    def _forked(self, source_id: str, *, idle: bool) -> Held:
+        source = read_card(self._directory, source_id)
+        native = source.native_id if source else source_id
+        entry = enter_fork(
+            self._request,
+            source,
+            source_id=source_id,
+            new_id=self._new_id,
+            idle=idle,
+            fingerprint=self._provider.fingerprint(self._agent, native),
+            caller_cwd=self._caller_cwd,
+        )
+        if entry.resume_at is not None:
+            self._stack.close()  # a named point stays what it is: the session forked from is free at once
+        return Held(entry, None, self._take(entry.first_id, wait=0))
+
+    # --- leases and orphans
+
+    def _take(self, first_id: str, wait: float) -> Lease:
+        if self._stop():
+            raise InterruptedTurnError(_STOPPED_WAITING, session_id=first_id)
+        try:
+            lease = Lease.take(self._directory, first_id, wait=wait, stop=self._stop)
+        except SessionBusyError:
+            if self._stop():
+                raise InterruptedTurnError(_STOPPED_WAITING, session_id=first_id) from None
+            raise
+        self._stack.callback(lease.release)
+        return lease
+
+    def _idle_card(self, lease: Lease) -> Card | None:
+        """Return the card once nobody is at work in the session; settle what a dead holder left."""
+        card = lease.card()
+        if card is None or not card.agent:
+            return card
+        if is_alive(card.agent):
+            self._outwait(card)
+            lease.waited = True
+        card = self._settle(card)
+        lease.write_card(card)
+        return card
+
+    def _outwait(self, card: Card) -> None:
+        """Wait until an agent whose holder died is gone; end it when no more time can be given to it."""
+        if self._request.on_busy != "wait":
+            raise SessionBusyError(
+                f"the agent of an earlier turn of session {card.first_id} still works; nothing was sent",
+                holder=card.agent,
+                session_id=card.first_id,
+            )
+        since, size = time.monotonic(), -1
+        while is_alive(card.agent):
+            grown = _size(card)
+            if grown != size:
+                since, size = time.monotonic(), grown
+            silent = time.monotonic() - since > _LONGEST_ORPHAN_SILENCE
+            if silent or self._deadline.left() < self._reserve() + _LADDER_SECONDS:
+                end_identified(card.agent, card.turn_id or "")
+                return
+            if self._stop():
+                raise InterruptedTurnError(_STOPPED_WAITING, session_id=card.first_id)
+            time.sleep(_LOOK_SECONDS)
+
+    def _settle(self, card: Card) -> Card:
+        """Return the card after the turn of a dead holder, by what its agent had printed."""
+        end_identified(card.agent, card.turn_id or "")
+        after = settle(self._provider, self._agent, card, self._provider.read_events(_left_output(card)))
+        if card.directory:
+            remove_turn_files(card.directory)
+        return after
+
+
+def settle(provider: Provider, agent: Agent, card: Card, events: Sequence[RawEvent]) -> Card:
+    """Return the card of a turn that came to an end, by what was printed of it."""
+    after = settled(card, provider.finish(events))
+    return dataclasses.replace(after, fingerprint=provider.fingerprint(agent, after.native_id))
+
+
+def _caller_cwd() -> str:
+    try:
+        return os.getcwd()
+    except FileNotFoundError:  # deleted under us; a session with a directory of its own needs none
+        return ""
+
+
+def _output_path(card: Card) -> str:
+    return os.path.join(card.directory or "", "output.jsonl")
+
+
+def _size(card: Card) -> int:
+    with contextlib.suppress(OSError):
+        return os.stat(_output_path(card)).st_size
+    return -1
+
+
+def _left_output(card: Card) -> bytes:
+    with contextlib.suppress(OSError), open(_output_path(card), "rb") as file:
+        return file.read()
+    return b""

@@ -1,0 +1,45 @@
+"""Watching a turn: notes always, a line on terminals only."""
+
+import subprocess
+import sys
+
+import pytest
+
+from mcp_coder.cli.progress import Watch, watched
+from mcp_coder.llm_events import Notice, SessionStarted, TextDelta
+
+SESSION = "5fb8e1b7-5135-4c68-b20c-5f5a207a457a"
+
+
+def test_a_watch_knows_the_session_and_what_the_agent_does() -> None:
+    watch = Watch(None)
+    assert watch.session_id is None
+    assert watch.__rich__().plain == "0:00 starting"
+    watch.observe(SessionStarted(session_id=SESSION))
+    assert watch.session_id == SESSION
+    assert watch.__rich__().plain == "0:00 thinking"
+    watch.observe(TextDelta(text="No"))
+    assert watch.__rich__().plain == "0:00 writing"
+
+
+def test_without_a_terminal_there_are_notes_only(capsys: pytest.CaptureFixture[str]) -> None:
+    with watched(quiet=False, line=True) as watch:
+        watch.observe(SessionStarted(session_id=SESSION))
+        watch.observe(Notice(text="the prompt of a failed turn\nis still there"))
+    assert capsys.readouterr() == ("", "note: the prompt of a failed turn is still there\n")
+
+
+def test_quiet_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    with watched(quiet=True, line=True) as watch:
+        watch.observe(Notice(text="something"))
+    assert capsys.readouterr() == ("", "")
+
+
+def test_rich_is_not_loaded_without_a_terminal() -> None:
+    code = (
+        "import sys\n"
+        "from mcp_coder.cli.progress import watched\n"
+        "with watched(quiet=False, line=True): pass\n"
+        "sys.exit('rich' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False, stderr=subprocess.PIPE).returncode == 0
