@@ -15,5 +15,7 @@ def test_it_is_mcp_coder() -> None:
 
 def test_importing_it_runs_nothing() -> None:
     code = "import mcp_coder.__main__"
-    done = subprocess.run([sys.executable, "-c", code, "--version"], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code, "--version"], capture_output=True, text=True, check=False
+    )
     assert (done.returncode, done.stdout) == (0, "")

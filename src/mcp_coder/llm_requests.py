@@ -28,7 +28,7 @@ __all__ = [
 MAX_QUESTION_BYTES = 10 * 1024 * 1024
 """The longest prompt that is sent, in bytes of UTF-8. Claude Code itself refuses from about 3 MB on."""
 
-_MOST = 10**9  # seconds or dollars; far beyond it the system's own clocks overflow
+_MOST = 10**9  # seconds, dollars, turns: far beyond it the system's own clocks overflow
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\Z")
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -204,15 +204,17 @@ def _question(value: object) -> str:
 
 
 def _text(name: str, value: object) -> str:
-    """Check a text that the agent will read: not blank, and only characters that arrive as they are."""
+    """Check a text that the agent will read."""
+    text = _characters(name, value)
+    if not text.strip():
+        raise InvalidRequestError(f"{name} is blank")
+    return text
+
+
+def _characters(name: str, value: object) -> str:
+    """Check that it is a text of characters that arrive as they are."""
     if not isinstance(value, str):
         raise InvalidRequestError(f"{name} must be a text, not {_kind(value)}")
-    if not value.strip():
-        raise InvalidRequestError(f"{name} is blank")
-    return _characters(name, value)
-
-
-def _characters(name: str, value: str) -> str:
     if "\0" in value:
         raise InvalidRequestError(
             f"{name} contains a NUL character at position {value.index(chr(0))}; remove it"
@@ -259,8 +261,8 @@ def _seconds(name: str, value: object) -> float | None:
 def _positive_int(name: str, value: object) -> int | None:
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise InvalidRequestError(f"{name} must be a whole number from 1 on, not {_shown(value)}")
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= _MOST:
+        raise InvalidRequestError(f"{name} must be a whole number from 1 to {_MOST:,}, not {_shown(value)}")
     return value
 
 
@@ -373,8 +375,6 @@ def _extra_args(name: str, value: object) -> Mapping[str, str | None]:
     for key, item in checked.items():
         if not _FLAG_NAME.match(key):
             raise InvalidRequestError(f"{name}: {key!r} is no flag; write 'effort', not '--effort' or '-e'")
-        if item is not None and not isinstance(item, str):
-            raise InvalidRequestError(f"{name}[{key!r}] must be a text or None, not {_kind(item)}")
         if item is not None:
             _characters(f"{name}[{key!r}]", item)  # blank has a meaning to some flags: {"tools": ""}
     return {key: None if item is None else str(item) for key, item in checked.items()}

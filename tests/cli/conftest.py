@@ -32,7 +32,7 @@ def run_cli() -> RunCli:
         settings.setdefault("stdin", None if "input" in settings else subprocess.DEVNULL)
         if settings["stdin"] is None:
             del settings["stdin"]
-        return subprocess.run(
+        done: subprocess.CompletedProcess[str] = subprocess.run(
             [*MCP_CODER, *arguments],
             env=_environment(env or {}),
             capture_output=True,
@@ -42,6 +42,7 @@ def run_cli() -> RunCli:
             check=False,
             **settings,  # type: ignore[call-overload]
         )
+        return done
 
     return run
 
@@ -97,7 +98,9 @@ def on_terminal() -> Iterator[Callable[..., TerminalRun]]:
     with contextlib.ExitStack() as stack:
 
         def start(*arguments: str, env: Mapping[str, str | None] | None = None) -> TerminalRun:
-            return stack.enter_context(_terminal_run(arguments, _environment({"TERM": "xterm", **(env or {})})))
+            return stack.enter_context(
+                _terminal_run(arguments, _environment({"TERM": "xterm", **(env or {})}))
+            )
 
         yield start
 

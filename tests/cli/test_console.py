@@ -1,4 +1,4 @@
-"""Standard output and error, with all that can be wrong with them: real processes, since these are about descriptors."""
+"""Standard output and error, with all that can be wrong with them: in real processes, since descriptors are meant."""
 
 import json
 import os
@@ -16,7 +16,7 @@ def run_python(
 ) -> "subprocess.CompletedProcess[bytes]":
     source = f"from mcp_coder.cli import console\nconsole.prepare()\n{code}"
     settings.setdefault("stdout", subprocess.PIPE)
-    return subprocess.run(
+    done: subprocess.CompletedProcess[bytes] = subprocess.run(
         [sys.executable, "-X", "utf8=0", "-c", source],
         stderr=subprocess.PIPE,
         env={**os.environ, "PYTHONIOENCODING": encoding, "LC_ALL": "C", "PYTHONUNBUFFERED": unbuffered},
@@ -24,6 +24,7 @@ def run_python(
         check=False,
         **settings,  # type: ignore[call-overload]
     )
+    return done
 
 
 def test_text_arrives_as_it_is() -> None:
@@ -53,11 +54,7 @@ def test_json_stays_json_in_every_encoding(encoding: str) -> None:
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 def test_a_reader_that_has_gone_is_told_apart_and_the_interpreter_exits_quietly(unbuffered: str) -> None:
-    code = (
-        "import sys\n"
-        "try: console.write_answer('x' * 1_000_000)\n"
-        "except console.ReaderGone: sys.exit(7)"
-    )
+    code = "import sys\ntry: console.write_answer('x' * 1_000_000)\nexcept console.ReaderGone: sys.exit(7)"
     reader = subprocess.Popen(["head", "-c", "1"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
     assert reader.stdin is not None
     with reader, reader.stdin as pipe:
@@ -86,7 +83,10 @@ def test_a_full_disk_is_an_error_that_says_so() -> None:
 
 
 def test_a_closed_standard_output_is_an_error_that_says_so() -> None:
-    code = "import sys\nsys.stdout = None\ntry: console.write_answer('x')\nexcept console.OutputLost as e: sys.exit(str(e))"
+    code = (
+        "import sys\nsys.stdout = None\n"
+        "try: console.write_answer('x')\nexcept console.OutputLost as e: sys.exit(str(e))"
+    )
     assert b"standard output is closed" in run_python(code).stderr
 
 

@@ -37,7 +37,11 @@ CASES = {
         f"mcp-coder: Overloaded; try: later, mcp-coder prompt --session-id {SESSION} ...",
     ),
     "library, session unknown": (errors.ServerError("Overloaded"), 5, "mcp-coder: Overloaded"),
-    "hint without a session": (errors.AgentNotFoundError("none"), 3, "mcp-coder: none; try: mcp-coder verify"),
+    "hint without a session": (
+        errors.AgentNotFoundError("none"),
+        3,
+        "mcp-coder: none; try: mcp-coder verify",
+    ),
     "hint of the base": (
         errors.LLMTimeoutError("too long", session_id=SESSION),
         6,
@@ -51,15 +55,19 @@ CASES = {
     "Ctrl-C": (
         stopped(signal.SIGINT, SESSION),
         130,
-        f"mcp-coder: stopped by Ctrl-C; the session is {SESSION}; "
-        f"try: mcp-coder prompt --session-id {SESSION} ...",
+        (
+            f"mcp-coder: stopped by Ctrl-C; the session is {SESSION}; "
+            f"try: mcp-coder prompt --session-id {SESSION} ..."
+        ),
     ),
     "output lost": (console.OutputLost("disk full"), 74, "mcp-coder: disk full"),
     "unexpected": (
         ZeroDivisionError("division by zero"),
         70,
-        "mcp-coder: unexpected ZeroDivisionError: division by zero; "
-        "try: the same with --debug, and report what it shows",
+        (
+            "mcp-coder: unexpected ZeroDivisionError: division by zero; "
+            "try: the same with --debug, and report what it shows"
+        ),
     ),
 }
 
@@ -105,9 +113,7 @@ def test_a_gone_reader_is_told_nothing(capsys: pytest.CaptureFixture[str]) -> No
     assert capsys.readouterr() == ("", "")
 
 
-@pytest.mark.parametrize(
-    ("output_format", "printed"), [("text", "Noted\n"), ("session-id", SESSION + "\n")]
-)
+@pytest.mark.parametrize(("output_format", "printed"), [("text", "Noted\n"), ("session-id", SESSION + "\n")])
 def test_an_answer_that_was_paid_for_is_printed(
     output_format: str, printed: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -124,7 +130,7 @@ def test_in_json_it_stands_beside_the_error(capsys: pytest.CaptureFixture[str]) 
 
 def test_the_traceback_only_with_debug(capsys: pytest.CaptureFixture[str]) -> None:
     try:
-        raise ZeroDivisionError("division by zero")
+        divmod(1, 0)
     except ZeroDivisionError as error:
         report(error, output_format="text", debug=False)
         assert "Traceback" not in capsys.readouterr().err

@@ -4,6 +4,7 @@ import io
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -98,18 +99,19 @@ def test_the_longest_prompt_is_not_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(question_from("-")) == MAX_QUESTION_BYTES
 
 
-def convert(kind: click.ParamType, value: object) -> object:
+def convert(kind: "click.ParamType[Any]", value: object) -> object:
     return kind.convert(value, None, None)
 
 
-def failure(kind: click.ParamType, value: object) -> str:
+def failure(kind: "click.ParamType[Any]", value: object) -> str:
     with pytest.raises(click.BadParameter) as caught:
         convert(kind, value)
     return caught.value.message
 
 
 @pytest.mark.parametrize(
-    ("value", "seconds"), [("600", 600.0), ("0.5", 0.5), ("1e3", 1000.0), ("none", None), ("None", None), (600, 600)]
+    ("value", "seconds"),
+    [("600", 600.0), ("0.5", 0.5), ("1e3", 1000.0), ("none", None), ("None", None), (600, 600)],
 )
 def test_seconds(value: object, seconds: float | None) -> None:
     assert convert(SECONDS, value) == seconds
@@ -166,7 +168,12 @@ def test_json_comes_inline_or_from_a_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("value", "told"),
-    [("{", "no JSON"), ("[1]", "not list"), ('"x"', "not str"), ("schema.json", "write the JSON itself, or @FILE")],
+    [
+        ("{", "no JSON"),
+        ("[1]", "not list"),
+        ('"x"', "not str"),
+        ("schema.json", "write the JSON itself, or @FILE"),
+    ],
 )
 def test_what_is_no_json_object(value: str, told: str) -> None:
     assert told in failure(JSON_OBJECT, value)

@@ -2,17 +2,19 @@
 
 import subprocess
 import sys
+import warnings
 
 import pytest
 
 from mcp_coder.cli.progress import Watch, watched
+from mcp_coder.llm_errors import LeaseWarning
 from mcp_coder.llm_events import Notice, SessionStarted, TextDelta
 
 SESSION = "5fb8e1b7-5135-4c68-b20c-5f5a207a457a"
 
 
 def test_a_watch_knows_the_session_and_what_the_agent_does() -> None:
-    watch = Watch(None)
+    watch = Watch(print)
     assert watch.session_id is None
     assert watch.__rich__().plain == "0:00 starting"
     watch.observe(SessionStarted(session_id=SESSION))
@@ -33,6 +35,22 @@ def test_quiet_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     with watched(quiet=True, line=True) as watch:
         watch.observe(Notice(text="something"))
     assert capsys.readouterr() == ("", "")
+
+
+def test_warnings_of_ours_are_notes_and_others_are_left_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        before = warnings.showwarning
+        with watched(quiet=False, line=True):
+            warnings.warn("protected in a narrower place", LeaseWarning, stacklevel=1)
+            warnings.warn("somebody else's", UserWarning, stacklevel=1)
+        assert warnings.showwarning is before
+        with watched(quiet=True, line=True):
+            warnings.warn("protected in a narrower place", LeaseWarning, stacklevel=1)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "note: protected in a narrower place"
+    assert "UserWarning: somebody else's" in lines[1]
+    assert sum("narrower" in line for line in lines) == 1
 
 
 def test_rich_is_not_loaded_without_a_terminal() -> None:

@@ -19,7 +19,15 @@ from mcp_coder.cli.render import (
     progress_line,
     report_lines,
 )
-from mcp_coder.llm_events import Notice, Retry, SessionStarted, TextDelta, ToolFinished, ToolStarted, TurnEvent
+from mcp_coder.llm_events import (
+    Notice,
+    Retry,
+    SessionStarted,
+    TextDelta,
+    ToolFinished,
+    ToolStarted,
+    TurnEvent,
+)
 from mcp_coder.llm_types import LLMResponseDict
 
 SESSION = "5fb8e1b7-5135-4c68-b20c-5f5a207a457a"
@@ -108,7 +116,10 @@ def test_an_answer_that_was_paid_for_stands_beside_the_error() -> None:
         (SessionStarted(session_id=SESSION), "thinking"),
         (TextDelta(text="No"), "writing"),
         (ToolStarted(call_id="1", name="Bash", input={"command": "ls\n-l"}), "running Bash: ls -l"),
-        (ToolStarted(call_id="1", name="Read", input={"limit": 3, "file_path": "a.py"}), "running Read: a.py"),
+        (
+            ToolStarted(call_id="1", name="Read", input={"limit": 3, "file_path": "a.py"}),
+            "running Read: a.py",
+        ),
         (ToolStarted(call_id="1", name="Think", input={}), "running Think"),
         (ToolFinished(call_id="1", output="x"), "thinking"),
         (Retry(attempt=2, status=529), "the model's service failed (529), trying again"),
@@ -154,4 +165,15 @@ def test_the_table_shows_each_turn_and_takes_nothing_for_markup() -> None:
     written = io.StringIO()
     Console(file=written, width=150).print(demo_table([turn]))
     row = next(line for line in written.getvalue().splitlines() if "cli" in line)
-    assert row.split() == ["cli", "[bold]My[/bold]", "color", "is", "blue", "Noted", SESSION[:8], "1.2", "unknown", "WRONG"]
+    assert row.split() == [
+        "cli",
+        "[bold]My[/bold]",
+        "color",
+        "is",
+        "blue",
+        "Noted",
+        SESSION[:8],
+        "1.2",
+        "unknown",
+        "WRONG",
+    ]

@@ -112,7 +112,7 @@ def test_what_is_no_stored_response(content: bytes, tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(click.UsageError, match="cannot read the stored response .*No such file"):
+    with pytest.raises(click.UsageError, match=r"cannot read the stored response .*No such file"):
         arguments(SessionChoice(response_file=str(tmp_path / "none.json")))
 
 

@@ -1,6 +1,5 @@
 """Signals become an exception, once, in the main thread; each in a process of its own."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -91,8 +90,7 @@ def test_handlers_are_as_they_were_afterwards() -> None:
 
 def test_in_this_process_too() -> None:
     with pytest.raises(Stopped) as caught, stopped_by_signals():
-        os.kill(os.getpid(), signal.SIGTERM)
-        threading.Event().wait(10)
+        signal.raise_signal(signal.SIGTERM)
     assert caught.value.number == signal.SIGTERM
     assert caught.value.session_id is None
 

@@ -22,7 +22,9 @@ RESPONSE: LLMResponseDict = {
     "provider": "claude",
     "raw_response": {},
 }
-needs_rights = pytest.mark.skipif(hasattr(os, "geteuid") and os.geteuid() == 0, reason="root may write everywhere")
+needs_rights = pytest.mark.skipif(
+    hasattr(os, "geteuid") and os.geteuid() == 0, reason="root may write everywhere"
+)
 
 
 def test_the_default_place_is_private_and_named_after_time_and_session(tmp_path: Path) -> None:
@@ -98,7 +100,7 @@ def test_a_place_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
 
 def test_an_answer_that_cannot_be_stored_is_in_the_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(StoreError, match="could not be stored in .*: Not a directory") as caught:
+    with pytest.raises(StoreError, match=r"could not be stored in .*: Not a directory") as caught:
         store_response(RESPONSE, str(tmp_path / "file" / "answer.json"), {})
     assert caught.value.response == RESPONSE
     assert caught.value.session_id == SESSION

@@ -6,7 +6,9 @@ from mcp_coder.testing.conversation import end_of, prompts_in, told_in, tool_out
 
 REMINDER = "<system-reminder>\nAttribution for git commits:\n- End with: x\n</system-reminder>\n"
 NOTICE = "<system-reminder>\n[SYSTEM NOTIFICATION - NOT USER INPUT]\nA task ended.\n</system-reminder>"
-COMPACTED = "This session is being continued from a previous conversation that ran out of context. Summary: blue"
+COMPACTED = (
+    "This session is being continued from a previous conversation that ran out of context. Summary: blue"
+)
 COMPACT = "CRITICAL: Respond with TEXT ONLY. Do NOT call any tools.\n\n- Do NOT use Read"
 
 
@@ -41,7 +43,10 @@ PROMPTS = {
         [user("say <system-reminder>x</system-reminder> now")],
         ["say <system-reminder>x</system-reminder> now"],
     ),
-    "a tag that is not closed": ([user("<system-reminder> what is this?")], ["<system-reminder> what is this?"]),
+    "a tag that is not closed": (
+        [user("<system-reminder> what is this?")],
+        ["<system-reminder> what is this?"],
+    ),
     "a tag that is not opened": ([user("this </system-reminder>")], ["this </system-reminder>"]),
     "only a reminder": ([user(text(REMINDER))], []),
     "white space is kept": ([user("  - x \n\n")], ["  - x \n\n"]),
@@ -57,7 +62,10 @@ PROMPTS = {
     ),
     "compacted": ([user(text(COMPACTED), text("post"))], ["post"]),
     "a notice": ([user("one"), user(tool_result("x"), text(NOTICE))], ["one"]),
-    "structured output is demanded": ([user("one"), user(text("[structured-output-enforce] You MUST"))], ["one"]),
+    "structured output is demanded": (
+        [user("one"), user(text("[structured-output-enforce] You MUST"))],
+        ["one"],
+    ),
     "nothing": ([], []),
 }
 

@@ -21,10 +21,16 @@ ANSWERS = {
     "a fact of the world": (["The code word is falcon-7"], "Noted: the code word is falcon-7"),
     "recalled": (["My favorite color is blue", "What is my favorite color?"], "Your favorite color is blue"),
     "recalled later": (["My name is Ann", "hello", "What's my name?"], "Your name is Ann"),
-    "recalled, of the world": (["the code word is falcon", "What is the code word?"], "The code word is falcon"),
+    "recalled, of the world": (
+        ["the code word is falcon", "What is the code word?"],
+        "The code word is falcon",
+    ),
     "the latest word": (["my dog is Rex", "My dog is Bo.", "What is my dog?"], "Your dog is Bo"),
     "one of several": (["my cat is Tom. my dog is Rex", "What is my cat?"], "Your cat is Tom"),
-    "never told": (["My dog is Rex", "What is my favorite color?"], "You have not told me your favorite color."),
+    "never told": (
+        ["My dog is Rex", "What is my favorite color?"],
+        "You have not told me your favorite color.",
+    ),
     "never told, of the world": (["What is the code word?"], "You have not told me the code word."),
     "all of it": (["one", "two", "What did I say?"], "You said:\n1. one\n2. two"),
     "all of nothing": (["What have I told you?"], "You have said nothing yet."),
@@ -69,7 +75,10 @@ def test_a_title_fits_the_schema_that_is_asked_for():
     assert json.loads(default_reply({**asked, "messages": []}).steps[0].text) == {"title": "nothing"}
 
 
-STRUCTURED = {"name": "StructuredOutput", "input_schema": {"required": ["a"], "properties": {"a": {"type": "string"}}}}
+STRUCTURED = {
+    "name": "StructuredOutput",
+    "input_schema": {"required": ["a"], "properties": {"a": {"type": "string"}}},
+}
 
 
 @pytest.mark.parametrize("tools", [[STRUCTURED], ["odd", {"name": "Bash"}, STRUCTURED]])

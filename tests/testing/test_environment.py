@@ -18,9 +18,15 @@ def test_the_variables_lead_to_the_server_and_into_the_home():
     env = standin_environment("http://127.0.0.1:1", Path("/h"))
     assert env["ANTHROPIC_BASE_URL"] == "http://127.0.0.1:1"
     assert env["ANTHROPIC_API_KEY"] == FAKE_API_KEY
-    assert (env["HOME"], env["CLAUDE_CONFIG_DIR"], env["MCP_CODER_HOME"]) == ("/h", "/h/.claude", "/h/.mcp_coder")
+    assert (env["HOME"], env["CLAUDE_CONFIG_DIR"], env["MCP_CODER_HOME"]) == (
+        "/h",
+        "/h/.claude",
+        "/h/.mcp_coder",
+    )
     assert env["NO_PROXY"] == env["no_proxy"] == "127.0.0.1,localhost"
-    assert {env[name] for name in ("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "DISABLE_AUTOUPDATER")} == {"1"}
+    assert {env[name] for name in ("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "DISABLE_AUTOUPDATER")} == {
+        "1"
+    }
 
 
 def test_what_would_lead_past_the_stand_in_is_taken_away():
@@ -59,7 +65,11 @@ def test_a_stand_in_is_whole_and_private(monkeypatch):
         assert "CLAUDECODE" in model.unset
         assert "ANTHROPIC_API_KEY" not in model.unset
         env = model.environ(EXTRA="1")
-        assert (env["EXTRA"], env["ANTHROPIC_API_KEY"], env["PATH"]) == ("1", FAKE_API_KEY, os.environ["PATH"])
+        assert (env["EXTRA"], env["ANTHROPIC_API_KEY"], env["PATH"]) == (
+            "1",
+            FAKE_API_KEY,
+            os.environ["PATH"],
+        )
         assert "CLAUDECODE" not in env
         assert model.environ({"A": "1", "CLAUDECODE": "1"}) == {"A": "1", **model.env}
     assert not model.home.exists()

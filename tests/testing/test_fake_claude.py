@@ -48,7 +48,11 @@ def call(fake, *prompts, argv=LINES, **options):
 
 def start(fake, *argv):
     return subprocess.Popen(
-        [fake.path, *LINES, *argv], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [fake.path, *LINES, *argv],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
 
 
@@ -115,7 +119,9 @@ def test_signals_end_it_as_they_end_the_real_one(fake, number, code):
         process.send_signal(number)
         output, _ = process.communicate(timeout=30)
     assert process.returncode == code
-    assert [one["terminal_reason"] for one in results_of(output)] == (["aborted_streaming"] if code == 0 else [])
+    assert [one["terminal_reason"] for one in results_of(output)] == (
+        ["aborted_streaming"] if code == 0 else []
+    )
     assert fake.calls()[0].signals == (number.name,)
 
 

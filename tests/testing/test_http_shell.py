@@ -100,7 +100,10 @@ def test_an_error_has_its_status_type_and_headers(server):
     server.add_rule(Reply.error(429, message="slow down", headers={"retry-after": "7"}))
     status, headers, data = call(server, body=ASK)
     assert (status, headers["retry-after"]) == (429, "7")
-    assert json.loads(data) == {"type": "error", "error": {"type": "rate_limit_error", "message": "slow down"}}
+    assert json.loads(data) == {
+        "type": "error",
+        "error": {"type": "rate_limit_error", "message": "slow down"},
+    }
 
 
 @pytest.mark.parametrize("stream", [True, False])

@@ -76,7 +76,11 @@ WHOLE = {
     ),
     "a pause within a text": (Reply.hang(after="a", then="b"), [{"type": "text", "text": "ab"}], "end_turn"),
     "nothing": (Reply.text(""), [], "end_turn"),
-    "a stop reason": (replace(Reply.text("x"), stop_reason="max_tokens"), [{"type": "text", "text": "x"}], "max_tokens"),
+    "a stop reason": (
+        replace(Reply.text("x"), stop_reason="max_tokens"),
+        [{"type": "text", "text": "x"}],
+        "max_tokens",
+    ),
     "large": (Reply.big(70_000), [{"type": "text", "text": Reply.big(70_000).steps[0].text}], "end_turn"),
 }
 
@@ -114,7 +118,9 @@ def test_a_cut_is_the_last_thing():
 
 
 def test_an_error_in_the_stream_is_the_last_thing():
-    assert events_of(Reply.stream_error("overloaded_error", "busy"))[-1] == error_object("overloaded_error", "busy")
+    assert events_of(Reply.stream_error("overloaded_error", "busy"))[-1] == error_object(
+        "overloaded_error", "busy"
+    )
 
 
 def test_steps_that_say_nothing_leave_no_block():
@@ -135,4 +141,6 @@ def test_usage_follows_from_sizes_unless_it_is_given():
 
 
 def test_an_event_is_one_line_of_data():
-    assert event_bytes({"type": "ping", "x": "a\nb"}) == b'event: ping\ndata: {"type": "ping", "x": "a\\nb"}\n\n'
+    assert (
+        event_bytes({"type": "ping", "x": "a\nb"}) == b'event: ping\ndata: {"type": "ping", "x": "a\\nb"}\n\n'
+    )

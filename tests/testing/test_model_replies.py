@@ -61,7 +61,10 @@ def test_a_reply_is_its_steps(reply, steps):
         (Reply.error(529), (529, "overloaded_error", "scripted")),
         (Reply.error(429, headers={"retry-after": "1"}), (429, "rate_limit_error", "scripted")),
         (Reply.error(418), (418, "api_error", "scripted")),
-        (Reply.error(400, "invalid_request_error", "prompt is too long"), (400, "invalid_request_error", "prompt is too long")),
+        (
+            Reply.error(400, "invalid_request_error", "prompt is too long"),
+            (400, "invalid_request_error", "prompt is too long"),
+        ),
     ],
 )
 def test_an_error_has_the_type_of_its_status(reply, expected):
@@ -122,7 +125,11 @@ APPLIES = {
     "another session": (Rule(reply=OK, session_id="s-2"), ASKED, False),
     "the nth": (Rule(reply=OK, nth=3), request("x", number=3), True),
     "not the nth": (Rule(reply=OK, nth=2), request("x", number=3), False),
-    "the nth of a session": (Rule(reply=OK, nth=2, session_id="s-1"), request("x", number=9, session_number=2), True),
+    "the nth of a session": (
+        Rule(reply=OK, nth=2, session_id="s-1"),
+        request("x", number=9, session_number=2),
+        True,
+    ),
     "a function": (Rule(reply=OK, when=lambda one: one.model == ""), ASKED, True),
     "a function says no": (Rule(reply=OK, when=lambda one: one.model == "x"), ASKED, False),
     "a sub-agent": (Rule(reply=OK), request("x", kind="subagent"), True),
@@ -139,4 +146,6 @@ def test_a_rule_applies_where_all_its_conditions_hold(rule, asked, applies):
 
 def test_a_reply_may_depend_on_the_request():
     assert Rule(reply=OK).reply_to(ASKED) is OK
-    assert Rule(reply=lambda one: Reply.text(one.prompts[0].upper())).reply_to(ASKED) == Reply.text("WHAT IS 2 + 2")
+    assert Rule(reply=lambda one: Reply.text(one.prompts[0].upper())).reply_to(ASKED) == Reply.text(
+        "WHAT IS 2 + 2"
+    )

@@ -134,7 +134,11 @@ def test_a_failed_prompt_is_seen_again_before_the_next(model, project):
 
 
 def test_a_structured_answer_fits_its_schema(model, project):
-    schema = {"type": "object", "required": ["n", "word"], "properties": {"n": {"type": "integer"}, "word": {"type": "string"}}}
+    schema = {
+        "type": "object",
+        "required": ["n", "word"],
+        "properties": {"n": {"type": "integer"}, "word": {"type": "string"}},
+    }
     code, result = ask(model, project, "hello", f"--json-schema={json.dumps(schema)}")
     assert (code, result["structured_output"]) == (0, {"n": 0, "word": "echo: hello"})
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 SOURCE = Path(__file__).parents[2] / "src"
 
-TESTS = '''
+TESTS = """
 import os, subprocess, urllib.request
 
 
@@ -35,14 +35,23 @@ def test_afterwards():
     assert os.environ["CLAUDECODE"] == "1"
     assert os.environ["HOME"] == "/the/real/home"
     assert "ANTHROPIC_BASE_URL" not in os.environ
-'''
+"""
 
-OUTER = {"CLAUDECODE": "1", "ANTHROPIC_AUTH_TOKEN": "real", "HOME": "/the/real/home", "PYTHONPATH": str(SOURCE)}
+OUTER = {
+    "CLAUDECODE": "1",
+    "ANTHROPIC_AUTH_TOKEN": "real",
+    "HOME": "/the/real/home",
+    "PYTHONPATH": str(SOURCE),
+}
 
 
 def run(*argv, **env):
     return subprocess.run(
-        [sys.executable, *argv], env={**os.environ, **OUTER, **env}, capture_output=True, text=True, check=False
+        [sys.executable, *argv],
+        env={**os.environ, **OUTER, **env},
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
 

@@ -25,7 +25,8 @@ def test_a_flag_is_read_in_both_forms(argv, value):
 PROMPTS = [
     (["-p", "hello", "--verbose"], "hello"),
     (["--print=hello"], "hello"),
-    (["-p", "--output-format", "json", "hello"], None),
+    (["-p", "--output-format", "json", "hello"], "hello"),
+    (["-p", "--output-format", "json"], None),
     (["-p", "--output-format=json", "hello"], "hello"),
     (["-p", "--verbose", "hello"], "hello"),
     (["hello"], "hello"),
@@ -112,13 +113,24 @@ def test_a_result_has_the_turns_usage_and_the_sessions_totals():
 
 def test_an_aborted_turn_before_any_other_has_no_model_usage():
     result = events.result_event(events.ABORTED_TURN, {"cost": 0.0, "input_tokens": 0, "output_tokens": 0})
-    assert (result["is_error"], result["terminal_reason"], result["modelUsage"]) == (True, "aborted_streaming", {})
+    assert (result["is_error"], result["terminal_reason"], result["modelUsage"]) == (
+        True,
+        "aborted_streaming",
+        {},
+    )
     assert "result" not in result
 
 
 def test_init_and_assistant_events_are_of_the_session():
-    turn = {**events.PLAIN_TURN, "session_id": "other", "init": {"mcp_servers": [{"name": "x", "status": "failed"}]}}
+    turn = {
+        **events.PLAIN_TURN,
+        "session_id": "other",
+        "init": {"mcp_servers": [{"name": "x", "status": "failed"}]},
+    }
     init, assistant = events.init_event(turn), events.assistant_event(turn)
     assert (init["session_id"], init["mcp_servers"][0]["status"]) == ("other", "failed")
-    assert (assistant["session_id"], assistant["message"]["content"][0]["text"]) == ("other", "You said: {{prompt}}")
+    assert (assistant["session_id"], assistant["message"]["content"][0]["text"]) == (
+        "other",
+        "You said: {{prompt}}",
+    )
     assert events.init_event(events.PLAIN_TURN)["session_id"] == "{{session_id}}"

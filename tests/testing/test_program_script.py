@@ -17,7 +17,12 @@ def test_a_script_becomes_plain_json():
         {"do": "PrintBytes", "data": "\xff\x00"},
         {"do": "Exit", "code": 3},
     ]
-    assert (plain["cut_at"], plain["session"], plain["counter"], plain["output"]) == (7, "asked", "cumulative", "asked")
+    assert (plain["cut_at"], plain["session"], plain["counter"], plain["output"]) == (
+        7,
+        "asked",
+        "cumulative",
+        "asked",
+    )
 
 
 def test_the_programs_own_plain_turn_is_the_default_turn():

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import threading
 
 import pytest
 
@@ -86,11 +87,11 @@ def control(subtype):
 
 
 def test_user_messages_are_queued_and_the_rest_is_passed_over(tmp_path):
-    stdin, printed = stdin_of(tmp_path, b"no json\n" + as_lines({"type": "odd"}, user("a"), user("b")))
+    stdin, printed = stdin_of(tmp_path, b"no json\n3\n" + as_lines({"type": "odd"}, user("a"), user("b")))
     stdin.start()
     assert [stdin.next(), stdin.next(), stdin.next(), stdin.next()] == [user("a"), user("b"), None, None]
     events = [json.loads(line)["event"] for line in (tmp_path / "calls.jsonl").read_text().splitlines()]
-    assert events == ["stdin"] * 4 + ["eof"]
+    assert events == ["stdin"] * 5 + ["eof"]
     assert printed.getvalue() == b""
 
 
@@ -99,15 +100,32 @@ def test_user_messages_are_queued_and_the_rest_is_passed_over(tmp_path):
     [("interrupt", True, True), ("interrupt", False, False), ("initialize", True, False)],
 )
 def test_control_requests_are_answered_at_once(tmp_path, subtype, obeys, interrupted):
-    stdin, printed = stdin_of(tmp_path, as_lines(control(subtype)), obeys_interrupt=obeys)
+    stdin, printed = stdin_of(tmp_path, as_lines(user("a"), control(subtype)), obeys_interrupt=obeys)
     stdin.start()
-    assert stdin.next() is None
+    assert [stdin.next(), stdin.next()] == [user("a"), None]
     assert json.loads(printed.getvalue())["response"]["request_id"] == "1"
     assert stdin.interrupted.is_set() is interrupted
 
 
+def test_an_interrupt_while_nothing_is_under_way_is_forgotten(tmp_path):
+    reading, writing = os.pipe()
+    stdin = Stdin(os.fdopen(reading, "rb"), Journal(str(tmp_path)), Output(io.BytesIO(), "lines", None), obeys_interrupt=True)
+    waiting = threading.Thread(target=stdin.next)
+    waiting.start()
+    while not stdin._is_idle:
+        threading.Event().wait(0.001)
+    stdin.start()
+    os.write(writing, as_lines(control("interrupt"), user("a")))
+    waiting.join()
+    assert not stdin.interrupted.is_set()
+    os.close(writing)
+    assert stdin.next() is None
+
+
 def test_a_control_request_behind_the_cut_stays_unanswered(tmp_path):
-    stdin, printed = stdin_of(tmp_path, as_lines(control("initialize"), control("initialize"), user("a")), cut_at=5)
+    stdin, printed = stdin_of(
+        tmp_path, as_lines(control("initialize"), control("initialize"), user("a")), cut_at=5
+    )
     stdin.start()
     assert stdin.next() == user("a")
     assert len(printed.getvalue()) == 5

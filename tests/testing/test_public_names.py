@@ -54,6 +54,8 @@ def test_another_name_is_an_error():
 def test_importing_the_package_loads_nothing():
     code = "import sys; before = set(sys.modules); import mcp_coder.testing; print(set(sys.modules) - before)"
     source = str(Path(__file__).parents[2] / "src")
-    run = subprocess.run([sys.executable, "-S", "-c", code], env={"PYTHONPATH": source}, capture_output=True, text=True)
+    run = subprocess.run(
+        [sys.executable, "-S", "-c", code], env={"PYTHONPATH": source}, capture_output=True, text=True
+    )
     loaded = set(run.stdout.strip().strip("{}").replace("'", "").split(", "))
     assert loaded <= {"mcp_coder", "mcp_coder.testing", "__future__"}

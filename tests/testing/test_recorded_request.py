@@ -10,7 +10,10 @@ CLI = {"user-agent": "claude-cli/2.1.330 (external, sdk-cli)"}
 ASK = {"messages": [{"role": "user", "content": "hello"}]}
 TURN = {**ASK, "tools": [{"name": "Bash"}], "thinking": {"type": "adaptive"}}
 TITLE = {**ASK, "tools": [], "output_config": {"effort": "medium", "format": {"type": "json_schema"}}}
-COMPACT = {**TURN, "messages": [{"role": "user", "content": "CRITICAL: Respond with TEXT ONLY. Do NOT call any tools."}]}
+COMPACT = {
+    **TURN,
+    "messages": [{"role": "user", "content": "CRITICAL: Respond with TEXT ONLY. Do NOT call any tools."}],
+}
 MESSAGES = "/v1/messages?beta=true"
 
 KINDS = {
@@ -42,7 +45,10 @@ def recorded(body, **headers):
 
 def test_a_record_tells_what_is_asked():
     request = recorded(
-        {"model": "opus", "messages": [{"role": "user", "content": "one"}, {"role": "user", "content": "two"}]},
+        {
+            "model": "opus",
+            "messages": [{"role": "user", "content": "one"}, {"role": "user", "content": "two"}],
+        },
         **{"x-claude-code-session-id": "s-1", "x-claude-code-agent-id": "a-1"},
     )
     assert (request.session_id, request.agent_id, request.model) == ("s-1", "a-1", "opus")
@@ -51,6 +57,8 @@ def test_a_record_tells_what_is_asked():
 
 def test_a_record_of_a_tool_result_asks_no_prompt():
     result = {"type": "tool_result", "tool_use_id": "t", "content": "42"}
-    request = recorded({"messages": [{"role": "user", "content": "one"}, {"role": "user", "content": [result]}]})
+    request = recorded(
+        {"messages": [{"role": "user", "content": "one"}, {"role": "user", "content": [result]}]}
+    )
     assert (request.prompt, request.prompts, request.tool_outputs) == (None, ["one"], ["42"])
     assert (request.session_id, request.agent_id, request.model) == (None, None, "")

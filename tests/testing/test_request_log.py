@@ -34,7 +34,12 @@ def test_the_first_rule_that_is_not_used_up_applies():
     log = RequestLog([first])
     log.add_rule(second)
     assert log.rules == (first, second)
-    assert [log.rule_for(request(prompt)) for prompt in ("x", "y", "x", "x")] == [first, second, first, second]
+    assert [log.rule_for(request(prompt)) for prompt in ("x", "y", "x", "x")] == [
+        first,
+        second,
+        first,
+        second,
+    ]
     log.clear_rules()
     assert log.rule_for(request("x")) is None
 

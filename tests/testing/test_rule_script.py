@@ -20,7 +20,10 @@ REPLIES = {
         Reply.error(529, "overloaded_error", "busy", headers={"retry-after": "1"}),
     ),
     "an error, short": ({"error": 401}, Reply.error(401)),
-    "an error in the stream": ({"stream_error": "api_error", "after": "a"}, Reply.stream_error("api_error", after="a")),
+    "an error in the stream": (
+        {"stream_error": "api_error", "after": "a"},
+        Reply.stream_error("api_error", after="a"),
+    ),
     "a hang": ({"hang": True}, Reply.hang()),
     "a hang in mid-answer": ({"hang": True, "after": "a"}, Reply.hang(after="a")),
     "a cut": ({"cut": True, "after": "a"}, Reply.cut(after="a")),
@@ -60,7 +63,10 @@ WRONG = {
     "a wrong place": ('[{"at": "prompts", "reply": "y"}]', 'rule 1, at: "prompt", "tool_result" or "any"'),
     "no known reply": ('[{"reply": {"txt": "y"}}]', "rule 1, reply: one of text, chunks"),
     "an empty reply": ('[{"reply": []}]', "rule 1, reply: an object is expected"),
-    "an unknown word": ('[{"reply": "a"}, {"reply": {"text": "y", "dely": 3}}]', "rule 2, reply: unknown: dely"),
+    "an unknown word": (
+        '[{"reply": "a"}, {"reply": {"text": "y", "dely": 3}}]',
+        "rule 2, reply: unknown: dely",
+    ),
     "a wrong kind": ('[{"reply": {"error": "many"}}]', "rule 1, reply: invalid literal"),
     "in a block": ('[{"reply": [{"text": "a"}, {"x": 1}]}]', "rule 1, reply 2: one of"),
 }

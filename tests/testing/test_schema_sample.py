@@ -6,7 +6,11 @@ from mcp_coder.testing.schema_sample import sample_of
 
 PERSON = {
     "type": "object",
-    "properties": {"name": {"type": "string"}, "age": {"type": "integer", "minimum": 18}, "nick": {"type": "string"}},
+    "properties": {
+        "name": {"type": "string"},
+        "age": {"type": "integer", "minimum": 18},
+        "nick": {"type": "string"},
+    },
     "required": ["name", "age"],
 }
 

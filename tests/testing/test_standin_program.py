@@ -38,7 +38,9 @@ def play(tmp_path, monkeypatch, capfdbinary):
         script = Script(steps=steps, **options) if steps else Script(**options)
         scripts = [script_as_json(one) for one in (script, *more)]
         (tmp_path / "plan.json").write_text(json.dumps({"version": version, "scripts": scripts}))
-        data = stdin if isinstance(stdin, bytes) else b"".join(json.dumps(one).encode() + b"\n" for one in stdin)
+        data = (
+            stdin if isinstance(stdin, bytes) else b"".join(json.dumps(one).encode() + b"\n" for one in stdin)
+        )
         monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(data)))
         printed = io.BytesIO()
         monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(printed, encoding="utf-8", write_through=True))
@@ -79,7 +81,9 @@ def test_an_error_result_makes_the_exit_code_1(play):
 
 
 def test_parts_of_a_turn_can_be_left_out(play):
-    turn = Turn(prints_init=False, prints_assistant=False, prints_result=False, before=("not json", {"type": "odd"}))
+    turn = Turn(
+        prints_init=False, prints_assistant=False, prints_result=False, before=("not json", {"type": "odd"})
+    )
     _, printed = play(turn, stdin=[user("a")])
     assert printed == b'not json\n{"type": "odd"}\n'
 
@@ -90,7 +94,12 @@ def test_a_turn_that_waits_for_nothing_and_a_program_that_reads_nothing(play):
 
 
 def test_lines_bytes_and_stderr_as_they_are(play, capsys):
-    steps = (Print("{{session_id}}!"), Print({"n": "{{call}}.{{turn}}"}), PrintBytes(b"\xff\n"), Stderr("oh {{version}}\n"))
+    steps = (
+        Print("{{session_id}}!"),
+        Print({"n": "{{call}}.{{turn}}"}),
+        PrintBytes(b"\xff\n"),
+        Stderr("oh {{version}}\n"),
+    )
     code, printed = play(*steps, Sleep(0), Exit(3))
     assert (code, printed) == (3, b's-1!\n{"n": "1.0"}\n\xff\n')
 
@@ -105,7 +114,9 @@ def test_waiting_for_a_prompt_and_for_the_end(play):
     assert printed == b"a\n"
 
 
-@pytest.mark.parametrize("steps", [(Turn(delay=60),), (WaitForPrompt(), Hang()), (WaitForPrompt(), Sleep(60))])
+@pytest.mark.parametrize(
+    "steps", [(Turn(delay=60),), (WaitForPrompt(), Hang()), (WaitForPrompt(), Sleep(60))]
+)
 def test_an_interrupt_on_stdin_ends_the_turn(play, steps):
     code, printed = play(*steps, Exit(0), stdin=[user("a"), INTERRUPT])
     assert code == 0
@@ -122,12 +133,20 @@ def test_an_interrupt_without_a_turn_prints_nothing_more(play):
 def test_user_messages_are_replayed_when_asked_for(play):
     _, printed = play(argv=[*LINES, "--replay-user-messages"], stdin=[user("{{pid}}", uuid="u-1")])
     replayed = events_of(printed)[0]
-    assert (replayed["uuid"], replayed["isReplay"], replayed["message"]["content"]) == ("u-1", True, "{{pid}}")
+    assert (replayed["uuid"], replayed["isReplay"], replayed["message"]["content"]) == (
+        "u-1",
+        True,
+        "{{pid}}",
+    )
 
 
 @pytest.mark.parametrize(
     ("counter", "first", "totals"),
-    [("cumulative", "s-1", [0.01, 0.02]), ("per_process", "s-1", [0.01, 0.01]), ("cumulative", "s-2", [0.01, 0.01])],
+    [
+        ("cumulative", "s-1", [0.01, 0.02]),
+        ("per_process", "s-1", [0.01, 0.01]),
+        ("cumulative", "s-2", [0.01, 0.01]),
+    ],
 )
 def test_counters_run_on_or_begin_anew(play, counter, first, totals):
     costs = []
@@ -139,7 +158,11 @@ def test_counters_run_on_or_begin_anew(play, counter, first, totals):
 
 def test_each_call_has_its_script_and_the_last_serves_the_rest(play):
     more = [Script(steps=(Print("second"), Exit(0)))]
-    assert [play(Print("first"), Exit(0), more=more)[1] for _ in range(3)] == [b"first\n", b"second\n", b"second\n"]
+    assert [play(Print("first"), Exit(0), more=more)[1] for _ in range(3)] == [
+        b"first\n",
+        b"second\n",
+        b"second\n",
+    ]
 
 
 def test_output_as_one_object_and_a_prompt_by_argument(play):

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 __all__ = [
+    "Forgiving",
     "OutputLost",
     "ReaderGone",
     "close_output",
@@ -67,7 +68,7 @@ def write_answer(text: str) -> None:
 
 
 def _write_all(stream: TextIO, text: str) -> None:
-    """Write all of ``text``: unbuffered (``PYTHONUNBUFFERED``), a text stream silently drops what a pipe did not take."""
+    """Write all of it: with ``PYTHONUNBUFFERED`` a text stream drops what a pipe did not take at once."""
     raw = getattr(stream, "buffer", None)
     if raw is None:
         stream.write(text)
@@ -120,6 +121,25 @@ def say(line: str) -> None:
     with contextlib.suppress(OSError, ValueError, AttributeError):
         sys.stderr.write(line + "\n")
         sys.stderr.flush()
+
+
+class Forgiving(io.TextIOBase):
+    """Standard error for a library that writes there: a terminal that has been closed fails nothing."""
+
+    def write(self, text: str) -> int:
+        """Write what can be written."""
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            sys.__stderr__.write(text)  # type: ignore[union-attr]  # None is forgiven, too
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush what can be flushed."""
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            sys.__stderr__.flush()  # type: ignore[union-attr]
+
+    def isatty(self) -> bool:
+        """Say that it is a terminal: it is only asked for where it is one."""
+        return True
 
 
 def note(text: str) -> None:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import time
-from typing import TYPE_CHECKING
+import warnings
+from typing import IO, TYPE_CHECKING, cast
 
 from mcp_coder.cli import console
 from mcp_coder.cli.render import activity_after, one_line, progress_line
@@ -30,11 +31,12 @@ class Watch:
 
     Attributes:
         session_id: the session as the agent calls it, once it has taken the prompt up.
+        note: tells the user something that failed nothing.
     """
 
-    def __init__(self, say_note: Callable[[str], None] | None) -> None:
+    def __init__(self, note: Callable[[str], None]) -> None:
         self.session_id: str | None = None
-        self._say_note = say_note
+        self.note = note
         self._activity = "starting"
         self._since = time.monotonic()
 
@@ -43,8 +45,8 @@ class Watch:
         self._activity = activity_after(event, self._activity)
         if isinstance(event, SessionStarted):
             self.session_id = event.session_id
-        elif isinstance(event, Notice) and self._say_note is not None:
-            self._say_note(event.text)
+        elif isinstance(event, Notice):
+            self.note(event.text)
 
     def __rich__(self) -> Text:
         """Return the progress line of this moment."""
@@ -63,10 +65,35 @@ def watched(*, quiet: bool, line: bool) -> Iterator[Watch]:
         line: draw the progress line, if standard error is a terminal.
     """
     if quiet or not line or not console.is_terminal():
-        yield Watch(None if quiet else console.note)
-        return
-    with _drawn() as watch:
+        watching: contextlib.AbstractContextManager[Watch] = contextlib.nullcontext(
+            Watch(_say_nothing if quiet else console.note)
+        )
+    else:
+        watching = _drawn()
+    with watching as watch, _warnings_noted(watch.note):
         yield watch
+
+
+def _say_nothing(text: str) -> None:
+    del text
+
+
+@contextlib.contextmanager
+def _warnings_noted(note: Callable[[str], None]) -> Iterator[None]:
+    """Show the warnings of mcp_coder as notes, without the line of code that Python adds."""
+    show = warnings.showwarning
+
+    def show_as_note(message: Warning | str, category: type[Warning], *place: object) -> None:
+        if category.__module__.startswith("mcp_coder."):
+            note(str(message))
+        else:
+            show(message, category, *place)  # type: ignore[arg-type]  # as we were given them
+
+    warnings.showwarning = show_as_note  # type: ignore[assignment]  # the same, without their names
+    try:
+        yield
+    finally:
+        warnings.showwarning = show
 
 
 @contextlib.contextmanager
@@ -74,7 +101,7 @@ def _drawn() -> Iterator[Watch]:
     from rich.console import Console
     from rich.live import Live
 
-    terminal = Console(stderr=True)
+    terminal = Console(file=cast("IO[str]", console.Forgiving()))
     watch = Watch(lambda text: _say_above(terminal, text))
     # Redirected output would be kept back and wrapped; standard output is the answer's alone.
     with Live(watch, console=terminal, transient=True, refresh_per_second=5, redirect_stdout=False):

@@ -21,16 +21,20 @@ __all__ = [
     "Agent",
     "Capabilities",
     "Entry",
+    "Finish",
     "Live",
     "Outcome",
     "Provider",
     "RawEvent",
     "Stopped",
+    "TurnBegun",
+    "TurnEnded",
     "TurnFiles",
 ]
 
 TURN_MARKER = "MCP_CODER_TURN"
-"""The variable that all processes of an agent inherit, and by which they are found; its value is the turn's id."""
+"""The variable that all processes of an agent inherit, and by which they are found: the turn's id,
+behind those of the turns that it was started in, joined by colons."""
 
 RawEvent = Mapping[str, object]
 """One event as the agent printed it, decoded from JSON and otherwise unchanged."""

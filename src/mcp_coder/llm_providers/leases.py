@@ -154,8 +154,8 @@ class Lease:
     # --- taking
 
     def _take_at_once(self) -> bool:
-        """Take the lock if it is free and nobody waits for it."""
-        return not self._tickets() and _try(self._lock)
+        """Take the lock if it is free and nobody waits for it; a place in line left by the dead is nobody."""
+        return not self._elder_lives(None) and _try(self._lock)
 
     def _take_in_order(self, wait: float, stop: Callable[[], bool]) -> bool:
         until = time.monotonic() + wait
@@ -187,7 +187,9 @@ class Lease:
         private_directory(self._queue)
         name = f"{time.time_ns():020d}-{os.getpid()}-{threading.get_ident()}"
         lock = _kernel_lock(os.path.join(self._queue, name))
-        lock.acquire()
+        # Between our making the file and our locking it, a younger waiter may lock it and take us for dead.
+        while not _try(lock):
+            time.sleep(_POLL_SECONDS / 10)
         try:
             yield name
         finally:
@@ -195,9 +197,10 @@ class Lease:
                 os.unlink(os.path.join(self._queue, name))
             lock.release()
 
-    def _elder_lives(self, mine: str) -> bool:
+    def _elder_lives(self, mine: str | None) -> bool:
+        """Return whether somebody waits who came before the ticket ``mine``; None: before now."""
         for name in self._tickets():
-            if name >= mine:
+            if mine is not None and name >= mine:
                 return False
             path = os.path.join(self._queue, name)
             lock = _kernel_lock(path)

@@ -77,7 +77,7 @@ class Process:
 
         Args:
             argv: the program and its arguments; no secret belongs here.
-            env: its whole environment; ``TURN_MARKER`` in it marks what it starts.
+            env: its whole environment; the last turn's id of ``TURN_MARKER`` in it marks what it starts.
             cwd: the directory it runs in.
             output: the file its stdout goes to; must not exist yet.
             errors: the file its stderr goes to; must not exist yet.
@@ -104,7 +104,7 @@ class Process:
         finally:
             os.close(stdout)
             os.close(stderr)
-        process = cls(popen, marker=env.get(TURN_MARKER, ""), output=output, errors=errors)
+        process = cls(popen, marker=env.get(TURN_MARKER, "").rpartition(":")[2], output=output, errors=errors)
         _remember(process)
         process._make_stdin_non_blocking()
         return process
@@ -306,8 +306,12 @@ def _marked(marker: str, since: float, known: set[int]) -> Iterator[psutil.Proce
         with contextlib.suppress(psutil.Error, OSError):
             # A clock may be set back a little between the two; reading an environment is the costly part.
             young = process.create_time() >= since - 2
-            if young and process.pid not in known and process.environ().get(TURN_MARKER) == marker:
+            if young and process.pid not in known and _carries(process, marker):
                 yield process
+
+
+def _carries(process: psutil.Process, marker: str) -> bool:
+    return marker in process.environ().get(TURN_MARKER, "").split(":")
 
 
 def _end_leftovers(leftovers: Sequence[psutil.Process]) -> None:
@@ -433,7 +437,9 @@ def stop_all() -> None:
     until = time.monotonic() + _NOTICE_SECONDS
     while time.monotonic() < until and not all(process.ending for process in _live_now()):
         time.sleep(0.01)
-    for process in _live_now():  # whose thread does not look any more, or is this very one; else: waits for it
+    for (
+        process
+    ) in _live_now():  # whose thread does not look any more, or is this very one; else: waits for it
         process.end(over=False, grace=0)
 
 
@@ -491,6 +497,7 @@ def run_briefly(
         stdin=subprocess.DEVNULL,
         capture_output=True,
         timeout=timeout,
+        cwd=os.sep,  # the current directory may be gone
         env=None if env is None else dict(env),
         check=False,
         start_new_session=_POSIX,

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import queue
 import threading
 import time
 from contextlib import suppress
@@ -120,7 +119,9 @@ class Stdin:
     def __init__(self, stream: BinaryIO, journal: Journal, output: Output, *, obeys_interrupt: bool) -> None:
         self._stream, self._journal, self._output = stream, journal, output
         self._obeys_interrupt = obeys_interrupt
-        self._messages: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
+        self._changed = threading.Condition()
+        self._messages: list[dict[str, Any] | None] = []
+        self._is_idle = False
         self.interrupted = threading.Event()
 
     def start(self) -> None:
@@ -136,32 +137,48 @@ class Stdin:
     def take_prompt(self, text: str) -> None:
         """Take a prompt that came by the arguments; nothing follows it."""
         if text.strip():
-            self._messages.put({"type": "user", "message": {"role": "user", "content": text}})
-        self._messages.put(None)
+            self._put({"type": "user", "message": {"role": "user", "content": text}})
+        self._put(None)
 
     def next(self) -> dict[str, Any] | None:
         """Wait for the next user message; None at the end of stdin, and from then on."""
-        message = self._messages.get()
-        if message is None:
-            self._messages.put(None)
-        return message
+        with self._changed:
+            self._is_idle = True
+            self._changed.wait_for(lambda: self._messages)
+            self._is_idle = False
+            return self._messages[0] if self._messages[0] is None else self._messages.pop(0)
+
+    def _put(self, message: dict[str, Any] | None) -> None:
+        with self._changed:
+            self._messages.append(message)
+            self._changed.notify()
 
     def _read(self) -> None:
         for line in iter(self._stream.readline, b""):
             self._journal.write("stdin", line=line.decode("utf-8", "replace"))
             self._take(line)
         self._journal.write("eof")
-        self._messages.put(None)
+        self._put(None)
 
     def _take(self, line: bytes) -> None:
         try:
             message = json.loads(line)
         except ValueError:
             return
-        if message.get("type") == "user":
-            self._messages.put(message)
-        elif message.get("type") == "control_request":
-            with suppress(LeaveError):  # where stdout is cut, the main thread finds out by itself
-                self._output.event(control_response(message))
-            if self._obeys_interrupt and message.get("request", {}).get("subtype") == "interrupt":
+        kind = message.get("type") if isinstance(message, dict) else None
+        if kind == "user":
+            self._put(message)
+        elif kind == "control_request":
+            self._control(message)
+
+    def _control(self, request: dict[str, Any]) -> None:
+        with suppress(LeaveError):  # where stdout is cut, the main thread finds out by itself
+            self._output.event(control_response(request))
+        if self._obeys_interrupt and request.get("request", {}).get("subtype") == "interrupt":
+            self._interrupt()
+
+    def _interrupt(self) -> None:
+        """Interrupt what is under way; a prompt that has come but was not yet taken counts, idle waiting does not."""
+        with self._changed:
+            if self._messages or not self._is_idle:
                 self.interrupted.set()

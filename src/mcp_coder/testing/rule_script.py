@@ -73,7 +73,7 @@ def _rule(given: object, place: str) -> Rule:
     return Rule(reply=reply, **{name: _condition(name, given, f"{place}, {name}") for name, given in fields.items()})
 
 
-def _condition(name: str, given: object, place: str) -> object:
+def _condition(name: str, given: Any, place: str) -> Any:
     if name not in _PLAIN_CONDITIONS:
         return _text_or_pattern(given, place)
     wanted, is_right = _PLAIN_CONDITIONS[name]

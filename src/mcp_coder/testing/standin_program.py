@@ -140,7 +140,6 @@ class Program:
         message = self.stdin.next()
         if message is None:
             return False
-        self.stdin.interrupted.clear()  # one that came between two turns had nothing to interrupt
         self.prompt, self.in_turn = events.text_of(message), True
         if "--replay-user-messages" in self.argv:
             replay = {"uuid": events.new_uuid(), **message, "session_id": self.session_id, "isReplay": True}

@@ -202,6 +202,7 @@ class _Conversation(threading.Thread):
         self.messages: list[Mapping[str, object]] = []
         self.error: Exception | None = None
         self.fed = threading.Event()
+        self.connected = False
         self._process, self._question = process, question
         self._lock = threading.Lock()
         self._waiting: list[dict[str, Any] | None] = []
@@ -254,9 +255,11 @@ class _Conversation(threading.Thread):
             for event in self._waiting:
                 inbox.put_nowait(event)
         client = ClaudeSDKClient(
-            ClaudeAgentOptions(max_buffer_size=MESSAGE_LIMIT), transport=_transport(self._process, inbox)
+            ClaudeAgentOptions(max_buffer_size=MESSAGE_LIMIT),
+            transport=_transport(self._process, inbox, self),
         )
         await client.connect()
+        self.connected = True
         try:
             await self._talk(client)
         finally:
@@ -269,7 +272,9 @@ class _Conversation(threading.Thread):
             self.messages.append(_plain_message(message))
 
 
-def _transport(process: Process, inbox: asyncio.Queue[dict[str, Any] | None]) -> Any:
+def _transport(
+    process: Process, inbox: asyncio.Queue[dict[str, Any] | None], conversation: _Conversation
+) -> Any:
     """Return the SDK's ``Transport`` over a program that runs already; its base class comes with the SDK."""
     from claude_agent_sdk import ProcessError, Transport
 
@@ -285,9 +290,9 @@ def _transport(process: Process, inbox: asyncio.Queue[dict[str, Any] | None]) ->
         async def read_messages(self) -> AsyncIterator[dict[str, Any]]:
             while (event := await inbox.get()) is not None:
                 yield event
-            code = process.exit_code()
-            if code:
-                raise ProcessError("the program failed", exit_code=code)
+            # A connecting SDK waits for an answer, for a minute, unless it is told that there will be none.
+            if process.exit_code() or not conversation.connected:
+                raise ProcessError("the program ended", exit_code=process.exit_code())
 
         async def close(self) -> None:
             pass  # the turn's own loop ends the program

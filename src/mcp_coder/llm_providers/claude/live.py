@@ -71,7 +71,10 @@ class ClaudeLive:
         try:
             process = Process.start(
                 line.argv,
-                env={**agent.env, TURN_MARKER: files.turn_id},
+                env={
+                    **agent.env,
+                    TURN_MARKER: f"{agent.env.get(TURN_MARKER, '')}:{files.turn_id}".lstrip(":"),
+                },
                 cwd=entry.cwd,
                 output=files.output,
                 errors=files.errors,

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from mcp_coder.llm_errors import AgentNotFoundError
 from mcp_coder.llm_events import TurnEvent
 from mcp_coder.llm_providers.base import (
+    TURN_MARKER,
     Agent,
     Capabilities,
     Entry,
@@ -22,8 +23,9 @@ from mcp_coder.llm_providers.claude.claude_executable_finder import locate_claud
 from mcp_coder.llm_providers.claude.command import check_command, child_environment
 from mcp_coder.llm_providers.claude.live import ClaudeLive
 from mcp_coder.llm_providers.claude.parse import read_output
-from mcp_coder.llm_providers.claude.transcripts import config_dir, find_transcript
+from mcp_coder.llm_providers.claude.transcripts import config_dir, find_transcript, home_directory
 from mcp_coder.llm_providers.claude.versions import lacking
+from mcp_coder.llm_providers.places import state_directory
 from mcp_coder.llm_requests import TurnRequest
 from mcp_coder.llm_types import LLMResponseDict
 
@@ -48,7 +50,7 @@ class ClaudeProvider:
         lack = lacking(request, version)
         if lack is not None:
             raise AgentNotFoundError(f"{lack}; {program} is {version}", searched=[program])
-        env = child_environment(os.environ, request.env, turn_id="")
+        env = _usable(child_environment(os.environ, request.env, turn_id=os.environ.get(TURN_MARKER, "")))
         return Agent(program=program, version=version, config_dir=config_dir(env), env=env)
 
     def start(
@@ -91,6 +93,19 @@ class ClaudeProvider:
     def read_events(self, output: bytes) -> tuple[RawEvent, ...]:
         """Return the events of an output file that somebody else's turn left."""
         return read_output(output).events
+
+
+def _usable(env: dict[str, str]) -> dict[str, str]:
+    """Return the environment so that the program can live in it, wherever it is started.
+
+    Without any home directory it fails at its start, and a relative configuration directory would be another one in
+    each working directory.
+    """
+    if home_directory(env) is None:
+        env = {**env, "HOME": state_directory()}
+    if env.get("CLAUDE_CONFIG_DIR"):
+        env = {**env, "CLAUDE_CONFIG_DIR": os.path.abspath(env["CLAUDE_CONFIG_DIR"])}
+    return env
 
 
 def _live(method: str) -> type[ClaudeLive]:

@@ -1,0 +1,311 @@
+"""The bare turn: its order, its clocks, and what it leaves behind."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from mcp_coder.llm_errors import (
+    AgentNotFoundError,
+    InterruptedTurnError,
+    InvalidRequestError,
+    LLMError,
+    LLMTimeoutError,
+    SessionNotFoundError,
+)
+from mcp_coder.llm_events import Notice, TurnEvent
+from mcp_coder.llm_providers.base import TurnBegun, TurnEnded
+from mcp_coder.llm_providers.cards import Card
+from mcp_coder.llm_providers.claude.provider import ClaudeProvider
+from mcp_coder.llm_providers.leases import lease_directory, read_card
+from mcp_coder.llm_providers.process import stop_all
+from mcp_coder.llm_providers.run import run_turn
+from mcp_coder.llm_requests import new_request
+from mcp_coder.llm_types import LLMResponseDict
+from mcp_coder.testing import Exit, FakeClaude, Hang, LeaveChild, Print, Sleep, Stderr, Turn, WaitForPrompt
+
+PROVIDER = ClaudeProvider()
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left(fake_claude: FakeClaude) -> Iterator[None]:
+    """Hold after each test here: no program, no private file."""
+    yield
+    left = [
+        pid for call in fake_claude.calls() for pid in (call.pid, *call.children) if psutil.pid_exists(pid)
+    ]
+    assert [pid for pid in left if psutil.Process(pid).status() != psutil.STATUS_ZOMBIE] == []
+    turns = Path(os.environ["MCP_CODER_HOME"], "turns")
+    assert not turns.exists() or list(turns.iterdir()) == []
+
+
+def ask(**arguments: object) -> LLMResponseDict:
+    return run_turn(PROVIDER, new_request("hello", **arguments))
+
+
+def card_of(session_id: str | None) -> Card | None:
+    return read_card(lease_directory(os.path.realpath(os.environ["CLAUDE_CONFIG_DIR"])), session_id or "")
+
+
+def unknown_session() -> tuple[Print, Stderr, Exit]:
+    text = "No conversation found with session ID: {{resume}}"
+    result = {
+        "type": "result",
+        "subtype": "error_during_execution",
+        "is_error": True,
+        "num_turns": 0,
+        "session_id": "{{uuid}}",
+        "errors": [text],
+    }
+    return Print(result), Stderr(text + "\n"), Exit(1)
+
+
+def test_hooks_and_prompt_come_in_order(fake_claude: FakeClaude) -> None:
+    order: list[str] = []
+
+    def before_feed(turn: TurnBegun) -> None:
+        calls = fake_claude.wait_for(lambda calls: len(calls) == 1)
+        assert calls[0].lines == ()
+        card = card_of(turn.entry.first_id)
+        assert card is not None
+        assert card.agent["pid"] == calls[0].pid
+        assert card.directory == turn.files.directory
+        order.append(f"begun {turn.request.question}")
+
+    def after_judge(turn: TurnEnded) -> None:
+        assert turn.response is not None
+        assert not psutil.pid_exists(fake_claude.calls()[0].pid)
+        order.append(f"ended {turn.response['text']}")
+
+    run_turn(PROVIDER, new_request("hello"), before_feed=before_feed, after_judge=after_judge)
+    assert order == ["begun hello", "ended You said: hello"]
+
+
+def test_a_hook_that_fails_stops_the_turn_before_the_prompt(fake_claude: FakeClaude) -> None:
+    def refuse(_turn: TurnBegun) -> None:
+        fake_claude.wait_for(lambda calls: len(calls) == 1)
+        raise ValueError("no journal")
+
+    with pytest.raises(ValueError, match="no journal"):
+        run_turn(PROVIDER, new_request("hello"), before_feed=refuse)
+    assert fake_claude.calls()[0].prompts == []
+
+
+def test_a_failed_turn_is_judged_and_handed_to_the_hook(fake_claude: FakeClaude) -> None:
+    fake_claude.script(Turn(result={"is_error": True, "api_error_status": 529, "result": "API Error: 529"}))
+    ended: list[TurnEnded] = []
+    with pytest.raises(LLMError) as caught:
+        run_turn(PROVIDER, new_request("hello"), after_judge=ended.append)
+    assert ended[0].error is caught.value
+    assert caught.value.turn_id == ended[0].turn_id
+    assert caught.value.session_id == ended[0].outcome.entry.first_id
+
+
+def test_the_card_tells_what_became_of_each_turn(fake_claude: FakeClaude) -> None:
+    fake_claude.script(Turn())
+    fake_claude.script(Turn(result={"is_error": True, "api_error_status": 500, "result": "API Error: 500"}))
+    fake_claude.script(Turn())
+    session = ask()["session_id"]
+    card = card_of(session)
+    assert card is not None
+    assert (card.finished, card.failed, card.agent) == (1, 0, {})
+    with pytest.raises(LLMError):
+        ask(session_id=session)
+    failed = card_of(session)
+    assert failed is not None
+    assert (failed.finished, failed.failed, failed.point) == (1, 1, card.point)
+    ask(session_id=session)
+    after = card_of(session)
+    assert after is not None
+    assert (after.finished, after.failed) == (2, 0)
+
+
+def test_what_the_caller_should_know_is_told_and_logged(
+    fake_claude: FakeClaude, caplog: pytest.LogCaptureFixture
+) -> None:
+    fake_claude.script(Turn(), Exit(1))
+    seen: list[TurnEvent] = []
+    with caplog.at_level(logging.INFO, logger="mcp_coder"):
+        response = run_turn(PROVIDER, new_request("a secret prompt"), observe=seen.append)
+    assert any(isinstance(each, Notice) and "exited with 1" in each.text for each in seen)
+    assert {record.name for record in caplog.records} == {"mcp_coder"}
+    assert {record.__dict__["session_id"] for record in caplog.records} == {response["session_id"]}
+    assert all(record.__dict__["turn_id"] in record.getMessage() for record in caplog.records)
+    assert "secret" not in caplog.text
+
+
+@pytest.mark.parametrize("method", ["cli", "api"])
+@pytest.mark.parametrize(
+    ("steps", "options", "kind"),
+    [
+        pytest.param((WaitForPrompt(), Hang()), {"startup_timeout": 0.5}, "startup", id="startup"),
+        pytest.param(
+            (Turn(prints_result=False), Hang()), {"inactivity_timeout": 0.5}, "inactivity", id="inactivity"
+        ),
+        pytest.param((WaitForPrompt(), Hang()), {"timeout": 0.8}, "total", id="a tie is total"),
+        pytest.param(
+            (WaitForPrompt(), *([Print({"type": "tick"}), Sleep(0.1)] * 100)),
+            {"timeout": 2.0, "inactivity_timeout": 1.5},
+            "total",
+            id="slow but lively",
+        ),
+    ],
+)
+def test_three_clocks(
+    fake_claude: FakeClaude, method: str, steps: tuple[object, ...], options: dict[str, object], kind: str
+) -> None:
+    fake_claude.script(*steps)  # type: ignore[arg-type]  # rows of a table
+    began = time.monotonic()
+    with pytest.raises(LLMTimeoutError) as caught:
+        ask(method=method, **options)
+    limit = next(value for name, value in options.items() if name.startswith(("timeout", kind)))
+    assert (caught.value.kind, caught.value.timeout) == (kind, limit)
+    assert time.monotonic() - began < float(str(limit)) + 6 + 3  # a busy machine starts the SDK in 3 s
+
+
+def test_a_session_whose_turn_timed_out_goes_on(fake_claude: FakeClaude) -> None:
+    fake_claude.script(WaitForPrompt(), Hang())
+    fake_claude.script(Turn())
+    with pytest.raises(LLMTimeoutError) as caught:
+        ask(startup_timeout=0.3)
+    session = caught.value.session_id
+    assert ask(session_id=session)["session_id"] == session
+
+
+def test_an_answer_that_was_there_in_time_counts(fake_claude: FakeClaude) -> None:
+    fake_claude.script(Turn(), Hang(), ignores=("SIGINT", "SIGTERM"))
+    began = time.monotonic()
+    assert ask(timeout=3)["text"] == "You said: hello"
+    assert time.monotonic() - began < 3 + 6
+
+
+def test_a_child_that_holds_the_output_open_is_not_waited_for(fake_claude: FakeClaude) -> None:
+    fake_claude.script(LeaveChild(), Turn())
+    began = time.monotonic()
+    assert ask()["text"] == "You said: hello"
+    assert time.monotonic() - began < 10
+
+
+def test_a_caller_can_stop_its_turn(fake_claude: FakeClaude) -> None:
+    fake_claude.script(WaitForPrompt(), Hang())
+    asked = threading.Event()
+
+    def stop() -> bool:
+        if any(call.prompts for call in fake_claude.calls()):
+            asked.set()
+        return asked.is_set()
+
+    with pytest.raises(InterruptedTurnError):
+        run_turn(PROVIDER, new_request("hello"), stop=stop)
+
+
+def test_stop_all_stops_a_turn_from_another_thread(fake_claude: FakeClaude) -> None:
+    fake_claude.script(WaitForPrompt(), Hang())
+    errors: list[BaseException] = []
+
+    def turn() -> None:
+        try:
+            ask()
+        except InterruptedTurnError as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=turn)
+    thread.start()
+    fake_claude.wait_for(lambda calls: any(call.prompts for call in calls))
+    stop_all()
+    thread.join(10)
+    assert len(errors) == 1
+
+
+def test_an_unknown_session_leaves_no_card(fake_claude: FakeClaude) -> None:
+    fake_claude.script(*unknown_session())
+    unknown = "00000000-0000-4000-8000-000000000000"
+    for _ in range(2):  # the first failure must not make the second look like a session that died early
+        with pytest.raises(SessionNotFoundError):
+            ask(session_id=unknown)
+        assert card_of(unknown) is None
+
+
+def test_a_session_that_died_early_is_begun_again_under_its_id(fake_claude: FakeClaude) -> None:
+    fake_claude.script(WaitForPrompt(), Hang())
+    fake_claude.script(*unknown_session())
+    fake_claude.script(Turn())
+    with pytest.raises(LLMTimeoutError) as caught:
+        ask(session="nightly", startup_timeout=0.3)
+    transcript = Path(os.environ["CLAUDE_CONFIG_DIR"], "projects", "x", f"{caught.value.session_id}.jsonl")
+    transcript.parent.mkdir(parents=True)
+    transcript.write_text("{}\n")  # so that it looks as if the agent knew it
+    response = ask(session="nightly")
+    assert response["session_id"] == caught.value.session_id
+    calls = fake_claude.calls()
+    assert [call.flag("--resume") for call in calls] == [None, response["session_id"], None]
+    assert [call.flag("--session-id") for call in calls] == [
+        response["session_id"],
+        None,
+        response["session_id"],
+    ]
+
+
+def test_a_named_session_that_exists_without_a_card_is_gone_on_with(fake_claude: FakeClaude) -> None:
+    fake_claude.script(Stderr("Error: Session ID x is already in use.\n"), Exit(1))
+    fake_claude.script(Turn())
+    response = ask(session="nightly")
+    assert [call.flag("--resume") for call in fake_claude.calls()] == [None, response["session_id"]]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        pytest.param({"cwd": "/no/such/place"}, "cwd '/no/such/place' is no directory", id="cwd"),
+        pytest.param({"mcp_config": "/no/such.json"}, "there is no file /no/such.json", id="mcp_config"),
+    ],
+)
+def test_missing_places_are_refused_before_anything_starts(
+    fake_claude: FakeClaude, options: dict[str, object], message: str
+) -> None:
+    with pytest.raises(InvalidRequestError, match=message):
+        ask(**options)
+    assert fake_claude.calls() == []
+
+
+def test_relative_paths_are_the_callers(
+    fake_claude: FakeClaude, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "work").mkdir()
+    (tmp_path / "mcp.json").write_text('{"mcpServers": {}}')
+    monkeypatch.chdir(tmp_path)
+    ask(cwd="work", mcp_config="mcp.json", add_dirs=["."])
+    call = fake_claude.calls()[0]
+    assert call.cwd == str(tmp_path / "work")
+    assert call.flag("--mcp-config") == str(tmp_path / "mcp.json")
+    assert call.flag("--add-dir") == str(tmp_path)
+
+
+def test_a_deleted_current_directory_gets_a_clear_error(
+    fake_claude: FakeClaude, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    with pytest.raises(InvalidRequestError, match="current directory no longer exists"):
+        ask()
+    with pytest.raises(InvalidRequestError, match="'below' is relative"):
+        ask(cwd="below")
+    assert ask(cwd=str(tmp_path))["text"] == "You said: hello"
+    monkeypatch.chdir(tmp_path)
+
+
+def test_a_program_that_cannot_be_started_is_not_found(
+    tmp_path: Path, fake_claude: FakeClaude, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MCP_CODER_CLAUDE", str(tmp_path / "nothing"))
+    with pytest.raises(AgentNotFoundError):
+        ask()

@@ -1,0 +1,61 @@
+"""The records of what happens in a turn: plain, frozen, and all of them part of ``TurnEvent``."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import pickle
+from decimal import Decimal
+from typing import get_args
+
+import pytest
+
+from mcp_coder import llm_events
+from mcp_coder.llm_events import (
+    Notice,
+    Retry,
+    SessionStarted,
+    TextDelta,
+    ToolFinished,
+    ToolStarted,
+    TurnEvent,
+    Usage,
+)
+
+EVERY = [
+    SessionStarted(session_id="s", model="m", version="2.1.330"),
+    TextDelta(text="Hel"),
+    ToolStarted(call_id="c", name="Bash", input={"command": "ls"}),
+    ToolFinished(call_id="c", output="a", is_error=True),
+    Retry(attempt=2, status=529, delay=0.5),
+    Notice(text="x"),
+    Usage(input_tokens=1, output_tokens=2, cost_usd=Decimal("0.01")),
+]
+
+
+def test_every_event_is_a_turn_event_and_public() -> None:
+    events = {type(record) for record in EVERY} - {Usage}
+    assert set(get_args(TurnEvent)) == events
+    assert set(llm_events.__all__) == {cls.__name__ for cls in events} | {"TurnEvent", "Usage"}
+
+
+@pytest.mark.parametrize("record", EVERY, ids=lambda record: type(record).__name__)
+def test_a_record_is_a_plain_value(record: TurnEvent | Usage) -> None:
+    first = dataclasses.fields(record)[0].name
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        setattr(record, first, None)
+    with pytest.raises(TypeError):
+        type(record)(getattr(record, first))  # type: ignore[call-arg]  # keyword-only
+    for again in (copy.copy(record), copy.deepcopy(record), pickle.loads(pickle.dumps(record))):
+        assert again == record
+    assert not hasattr(record, "__dict__")
+
+
+def test_what_is_not_known_of_a_cost_is_none_and_never_zero() -> None:
+    assert (Usage().cost_usd, Usage().total_cost_usd) == (None, None)
+
+
+def test_what_may_be_left_out() -> None:
+    assert SessionStarted(session_id="s") == SessionStarted(session_id="s", model="", version="")
+    assert ToolFinished(call_id="c", output="") == ToolFinished(call_id="c", output="", is_error=False)
+    assert Retry(attempt=1) == Retry(attempt=1, status=None, delay=None)
