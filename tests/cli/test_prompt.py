@@ -332,7 +332,8 @@ def test_a_session_goes_on_after_a_failure_with_a_note(model: StandIn, run_cli: 
     failed = json.loads(run_cli("prompt", "fail please", "--output-format=json").stdout)["error"]
     done = run_cli("prompt", "-r", failed["session_id"], "Hello")
     assert done.returncode == 0, done.stderr
-    assert all(line.startswith("note: ") for line in done.stderr.splitlines())
+    assert done.stderr.startswith("note: ")
+    assert len(done.stderr.splitlines()) == 1
 
 
 # --- on a terminal
@@ -370,6 +371,16 @@ def test_a_terminal_that_cannot_redraw_gets_no_line(model: StandIn, on_terminal:
     assert run.shown == ""
 
 
+def test_a_note_stays_above_the_line(
+    model: StandIn, run_cli: Run, on_terminal: Callable[..., Any], tmp_path: Path
+) -> None:
+    model.server.add_rule(Reply.error(529), prompt="fail please")
+    run_cli("prompt", "--session", "night", "fail please")
+    run = on_terminal("prompt", "--session", "night", "Hello")
+    assert run.finish() == (0, "echo: Hello\n")
+    assert screen_after(run.shown).startswith("note: ")
+
+
 def test_a_failure_stands_where_the_line_was(model: StandIn, on_terminal: Callable[..., Any]) -> None:
     model.server.add_rule(Reply.error(401), prompt="fail please")
     run = on_terminal("prompt", "fail please")
@@ -378,11 +389,16 @@ def test_a_failure_stands_where_the_line_was(model: StandIn, on_terminal: Callab
 
 
 def screen_after(shown: str) -> str:
-    """Return what is left on a screen: "erase the line" and "go to its start" are all that a progress line needs."""
-    line = ""
-    for part in re.split(r"(\r|\x1b\[2K|\x1b\[[0-9;?]*[a-zA-Z])", shown):
-        if part in ("\r", "\x1b[2K"):
-            line = "" if part == "\x1b[2K" else line
-        elif not part.startswith("\x1b["):
-            line += part
-    return line.strip()
+    """Return what is left on a screen, as far as a progress line moves about on it: up, back and erase."""
+    lines, row = [""], 0
+    for part in re.findall(r"\x1b\[[0-9;?]*[a-zA-Z]|\r\n|\r|\n|[^\x1b\r\n]+", shown):
+        if part in ("\n", "\r\n"):
+            row += 1
+            lines += [""] * (row == len(lines))
+        elif part == "\x1b[1A":
+            row -= 1
+        elif part == "\x1b[2K":
+            lines[row] = ""
+        elif part != "\r" and not part.startswith("\x1b"):
+            lines[row] = part
+    return "\n".join(lines).strip()

@@ -1,5 +1,7 @@
 """What counts as a prompt, on bodies as the real program sends them."""
 
+from typing import Any
+
 import pytest
 
 from mcp_coder.testing.conversation import end_of, prompts_in, told_in, tool_outputs_in
@@ -12,19 +14,19 @@ COMPACTED = (
 COMPACT = "CRITICAL: Respond with TEXT ONLY. Do NOT call any tools.\n\n- Do NOT use Read"
 
 
-def text(value):
+def text(value: Any) -> Any:
     return {"type": "text", "text": value}
 
 
-def user(*content):
+def user(*content: Any) -> Any:
     return {"role": "user", "content": content[0] if isinstance(content[0], str) else list(content)}
 
 
-def assistant(value):
+def assistant(value: Any) -> Any:
     return {"role": "assistant", "content": [text(value)]}
 
 
-def tool_result(content):
+def tool_result(content: Any) -> Any:
     return {"type": "tool_result", "tool_use_id": "toolu_1", "content": content, "is_error": False}
 
 
@@ -71,7 +73,7 @@ PROMPTS = {
 
 
 @pytest.mark.parametrize(("messages", "prompts"), PROMPTS.values(), ids=PROMPTS)
-def test_prompts_are_what_was_asked_and_nothing_else(messages, prompts):
+def test_prompts_are_what_was_asked_and_nothing_else(messages: list[Any], prompts: list[str]) -> None:
     assert prompts_in({"messages": messages}) == prompts
 
 
@@ -90,16 +92,16 @@ ENDS = {
 
 
 @pytest.mark.parametrize(("messages", "end"), ENDS.values(), ids=ENDS)
-def test_the_end_says_what_the_model_is_asked_for(messages, end):
+def test_the_end_says_what_the_model_is_asked_for(messages: list[Any], end: str) -> None:
     assert end_of({"messages": messages}) == end
 
 
-def test_what_was_told_includes_a_summary_of_what_was_compacted_away():
+def test_what_was_told_includes_a_summary_of_what_was_compacted_away() -> None:
     body = {"messages": [user(text(COMPACTED), text("<command-name>/compact</command-name>"), text("post"))]}
     assert told_in(body) == [COMPACTED, "post"]
 
 
-def test_tool_outputs_are_those_of_the_last_message():
+def test_tool_outputs_are_those_of_the_last_message() -> None:
     body = {
         "messages": [
             user(tool_result("old")),
@@ -120,13 +122,13 @@ def test_tool_outputs_are_those_of_the_last_message():
         {"messages": [{"role": "user"}, {"role": "user", "content": [1, "x", {}, {"type": "text"}]}]},
     ],
 )
-def test_bodies_of_another_shape_are_passed_over(body):
+def test_bodies_of_another_shape_are_passed_over(body: Any) -> None:
     assert prompts_in(body) == []
     assert tool_outputs_in(body) == []
     assert end_of(body) == "nothing"
 
 
-def test_a_prompt_of_megabytes_is_read_at_once():
+def test_a_prompt_of_megabytes_is_read_at_once() -> None:
     prompt = "  \n" * 1_000_000 + "end" + " " * 1_000_000
     assert prompts_in({"messages": [user(REMINDER + prompt + REMINDER)]}) == [prompt]
     assert prompts_in({"messages": [user(prompt)]}) == [prompt]

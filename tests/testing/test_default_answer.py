@@ -1,6 +1,7 @@
 """What is answered where no rule says otherwise."""
 
 import json
+from typing import Any
 
 import pytest
 
@@ -8,7 +9,7 @@ from mcp_coder.testing.default_answer import answer_to, default_reply
 from mcp_coder.testing.model_replies import Reply
 
 
-def body(*prompts, **more):
+def body(*prompts: Any, **more: Any) -> Any:
     messages = []
     for prompt in prompts:
         messages += [{"role": "user", "content": prompt}, {"role": "assistant", "content": "ok"}]
@@ -40,39 +41,39 @@ ANSWERS = {
 
 
 @pytest.mark.parametrize(("prompts", "answer"), ANSWERS.values(), ids=ANSWERS)
-def test_the_answer_comes_from_the_conversation(prompts, answer):
+def test_the_answer_comes_from_the_conversation(prompts: list[str], answer: str) -> None:
     assert answer_to(body(*prompts)) == answer
     assert default_reply(body(*prompts)) == Reply.text(answer)
 
 
-def test_an_echo_of_megabytes_is_short_and_names_the_length():
+def test_an_echo_of_megabytes_is_short_and_names_the_length() -> None:
     assert answer_to(body("x" * 2_000_000)).endswith("… (2000000 characters)")
 
 
-def test_a_tools_output_is_quoted():
+def test_a_tools_output_is_quoted() -> None:
     result = {"type": "tool_result", "tool_use_id": "t", "content": "hello-42"}
     asked = {"messages": [{"role": "user", "content": "run"}, {"role": "user", "content": [result]}]}
     assert default_reply(asked) == Reply.text("The tool said: hello-42")
 
 
-def test_a_notice_is_understood():
+def test_a_notice_is_understood() -> None:
     notice = "<system-reminder>\n[SYSTEM NOTIFICATION - NOT USER INPUT]\nx</system-reminder>"
     assert default_reply(body(notice)) == Reply.text("Understood.")
 
 
-def test_what_is_compacted_away_is_still_recalled():
+def test_what_is_compacted_away_is_still_recalled() -> None:
     compact = "CRITICAL: Respond with TEXT ONLY. Do NOT call any tools."
-    summary = default_reply(body("My favorite color is blue", compact)).steps[0].text
+    summary = default_reply(body("My favorite color is blue", compact)).said
     assert summary.startswith("<summary>")
     continued = f"This session is being continued from a previous conversation. Summary:\n{summary}"
     assert answer_to(body(continued, "What is my favorite color?")) == "Your favorite color is blue"
 
 
-def test_a_title_fits_the_schema_that_is_asked_for():
+def test_a_title_fits_the_schema_that_is_asked_for() -> None:
     schema = {"type": "object", "properties": {"title": {"type": "string"}}, "required": ["title"]}
     asked = body("fix the\nlogin bug", output_config={"format": {"type": "json_schema", "schema": schema}})
-    assert json.loads(default_reply(asked).steps[0].text) == {"title": "fix the login bug"}
-    assert json.loads(default_reply({**asked, "messages": []}).steps[0].text) == {"title": "nothing"}
+    assert json.loads(default_reply(asked).said) == {"title": "fix the login bug"}
+    assert json.loads(default_reply({**asked, "messages": []}).said) == {"title": "nothing"}
 
 
 STRUCTURED = {
@@ -82,16 +83,16 @@ STRUCTURED = {
 
 
 @pytest.mark.parametrize("tools", [[STRUCTURED], ["odd", {"name": "Bash"}, STRUCTURED]])
-def test_a_structured_answer_is_given_by_its_tool(tools):
+def test_a_structured_answer_is_given_by_its_tool(tools: Any) -> None:
     assert default_reply(body("hi", tools=tools)) == Reply.tool_use("StructuredOutput", a="echo: hi")
 
 
-def test_a_structured_answer_without_schema_is_null():
+def test_a_structured_answer_without_schema_is_null() -> None:
     reply = default_reply(body("hi", tools=[{"name": "StructuredOutput"}]))
     assert reply == Reply.tool_use("StructuredOutput")
 
 
-def test_a_structured_answer_that_was_taken_is_not_given_again():
+def test_a_structured_answer_that_was_taken_is_not_given_again() -> None:
     result = {"type": "tool_result", "tool_use_id": "t", "content": "taken"}
     asked = {"tools": [STRUCTURED], "messages": [{"role": "user", "content": [result]}]}
     assert default_reply(asked) == Reply.text("The tool said: taken")

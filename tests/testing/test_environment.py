@@ -3,6 +3,9 @@
 import os
 import threading
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from mcp_coder.testing.environment import (
     FAKE_API_KEY,
@@ -14,7 +17,7 @@ from mcp_coder.testing.environment import (
 from mcp_coder.testing.model_replies import Reply, Rule
 
 
-def test_the_variables_lead_to_the_server_and_into_the_home():
+def test_the_variables_lead_to_the_server_and_into_the_home() -> None:
     env = standin_environment("http://127.0.0.1:1", Path("/h"))
     assert env["ANTHROPIC_BASE_URL"] == "http://127.0.0.1:1"
     assert env["ANTHROPIC_API_KEY"] == FAKE_API_KEY
@@ -29,7 +32,7 @@ def test_the_variables_lead_to_the_server_and_into_the_home():
     }
 
 
-def test_what_would_lead_past_the_stand_in_is_taken_away():
+def test_what_would_lead_past_the_stand_in_is_taken_away() -> None:
     names = [
         "PATH",
         "ANTHROPIC_API_KEY",
@@ -54,7 +57,7 @@ def test_what_would_lead_past_the_stand_in_is_taken_away():
     )
 
 
-def test_a_stand_in_is_whole_and_private(monkeypatch):
+def test_a_stand_in_is_whole_and_private(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CLAUDECODE", "1")
     monkeypatch.setenv("ANTHROPIC_API_KEY", "the real one")
     rule = Rule(reply=Reply.text("a"))
@@ -76,19 +79,19 @@ def test_a_stand_in_is_whole_and_private(monkeypatch):
     assert os.environ["CLAUDECODE"] == "1"
 
 
-def test_a_home_that_was_given_is_kept(tmp_path):
+def test_a_home_that_was_given_is_kept(tmp_path: Path) -> None:
     home = tmp_path / "new" / "home"
     with standin(home=home) as model:
         assert model.home == home
     assert (home / ".claude").is_dir()
 
 
-def test_a_tree_is_removed_while_it_is_still_written_into(tmp_path):
+def test_a_tree_is_removed_while_it_is_still_written_into(tmp_path: Path) -> None:
     tree = tmp_path / "tree"
     (tree / "a").mkdir(parents=True)
     stop = threading.Event()
 
-    def write():
+    def write() -> Any:
         for number in range(200):
             if stop.is_set() or not tree.exists():
                 return
@@ -104,7 +107,7 @@ def test_a_tree_is_removed_while_it_is_still_written_into(tmp_path):
     writer.join()
 
 
-def test_a_tree_that_cannot_be_removed_is_left(tmp_path, monkeypatch):
+def test_a_tree_that_cannot_be_removed_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "file").write_text("x")  # rmtree takes directories only
     assert not remove_tree(tmp_path / "file", 0.05)

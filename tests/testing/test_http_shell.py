@@ -6,8 +6,10 @@ import json
 import socket
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from typing import Any
 
 import pytest
 
@@ -18,12 +20,19 @@ ASK = {"model": "opus", "messages": [{"role": "user", "content": "hello"}]}
 
 
 @pytest.fixture
-def server():
+def server() -> Iterator[Any]:
     with ModelServer() as made:
         yield made
 
 
-def call(server, method="POST", path="/v1/messages", body=None, headers=None, timeout=30):
+def call(
+    server: ModelServer,
+    method: Any = "POST",
+    path: Any = "/v1/messages",
+    body: Any = None,
+    headers: Any = None,
+    timeout: Any = 30,
+) -> Any:
     with closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=timeout)) as connection:
         data = json.dumps(body) if isinstance(body, dict) else body
         connection.request(method, path, data, headers or {})
@@ -31,30 +40,30 @@ def call(server, method="POST", path="/v1/messages", body=None, headers=None, ti
         return answer.status, dict(answer.headers), answer.read()
 
 
-def text_of(stream):
+def text_of(stream: Any) -> Any:
     events = [json.loads(line[6:]) for line in stream.decode().splitlines() if line.startswith("data: ")]
     return "".join(one["delta"]["text"] for one in events if one["type"] == "content_block_delta")
 
 
-def test_a_whole_message(server):
+def test_a_whole_message(server: ModelServer) -> None:
     status, headers, data = call(server, body=ASK)
     message = json.loads(data)
     assert (status, headers["Content-Type"], message["model"]) == (200, "application/json", "opus")
     assert message["content"] == [{"type": "text", "text": "echo: hello"}]
 
 
-def test_a_stream(server):
+def test_a_stream(server: ModelServer) -> None:
     status, headers, data = call(server, path="/v1/messages?beta=true", body={**ASK, "stream": True})
     assert (status, headers["Content-Type"]) == (200, "text/event-stream; charset=utf-8")
     assert text_of(data) == "echo: hello"
 
 
-def test_every_message_has_an_id_of_its_own(server):
+def test_every_message_has_an_id_of_its_own(server: ModelServer) -> None:
     ids = {json.loads(call(server, body=ASK)[2])["id"] for _ in range(3)}
     assert len(ids) == 3
 
 
-def test_a_packed_body(server):
+def test_a_packed_body(server: ModelServer) -> None:
     packed = gzip.compress(json.dumps(ASK).encode())
     status, _, _ = call(server, body=packed, headers={"Content-Encoding": "gzip"})
     assert (status, server.prompts()) == (200, ["hello"])
@@ -70,7 +79,9 @@ def test_a_packed_body(server):
         ("PUT", "/v1/messages", 404),
     ],
 )
-def test_other_requests_are_answered_and_recorded(server, method, path, status):
+def test_other_requests_are_answered_and_recorded(
+    server: ModelServer, method: str, path: str, status: int
+) -> None:
     got, _, data = call(server, method, path, {} if method in ("POST", "PUT") else None)
     assert got == status
     assert (data == b"") == (method == "HEAD")
@@ -79,24 +90,24 @@ def test_other_requests_are_answered_and_recorded(server, method, path, status):
     assert [(one.method, one.path) for one in server.requests] == [(method, path)]
 
 
-def test_tokens_are_counted(server):
+def test_tokens_are_counted(server: ModelServer) -> None:
     status, _, data = call(server, path="/v1/messages/count_tokens?beta=true", body=ASK)
     assert (status, json.loads(data)) == (200, {"input_tokens": len(json.dumps(ASK)) // 4})
     assert server.turns() == ()
 
 
 @pytest.mark.parametrize("body", ["{", "[1]", b"\xff"])
-def test_a_body_that_is_no_object_is_refused(server, body):
+def test_a_body_that_is_no_object_is_refused(server: ModelServer, body: Any) -> None:
     status, _, data = call(server, body=body)
     assert (status, json.loads(data)["error"]["type"]) == (400, "invalid_request_error")
 
 
-def test_a_body_without_length_is_refused(server):
+def test_a_body_without_length_is_refused(server: ModelServer) -> None:
     status, _, _ = call(server, body=iter([b"{}"]), headers={"Transfer-Encoding": "chunked"})
     assert status == 400
 
 
-def test_an_error_has_its_status_type_and_headers(server):
+def test_an_error_has_its_status_type_and_headers(server: ModelServer) -> None:
     server.add_rule(Reply.error(429, message="slow down", headers={"retry-after": "7"}))
     status, headers, data = call(server, body=ASK)
     assert (status, headers["retry-after"]) == (429, "7")
@@ -106,8 +117,16 @@ def test_an_error_has_its_status_type_and_headers(server):
     }
 
 
+def test_an_error_in_a_stream_is_a_status_where_nothing_streams(server: ModelServer) -> None:
+    server.add_rule(Reply.stream_error("overloaded_error", "busy", after="so far"))
+    status, _, data = call(server, body={**ASK, "stream": True})
+    assert (status, text_of(data), b"event: error" in data) == (200, "so far", True)
+    status, _, data = call(server, body=ASK)
+    assert (status, json.loads(data)["error"]["message"]) == (529, "busy")
+
+
 @pytest.mark.parametrize("stream", [True, False])
-def test_pauses_delay_the_answer(server, stream):
+def test_pauses_delay_the_answer(server: ModelServer, stream: bool) -> None:
     server.add_rule(Reply.chunks(["a", "b"], delay=0.1))
     began = time.monotonic()
     _, _, data = call(server, body={**ASK, "stream": stream})
@@ -115,7 +134,7 @@ def test_pauses_delay_the_answer(server, stream):
     assert b"b" in data
 
 
-def test_an_error_may_come_late(server):
+def test_an_error_may_come_late(server: ModelServer) -> None:
     server.add_rule(Reply.error(500).delayed(0.1))
     began = time.monotonic()
     assert call(server, body=ASK)[0] == 500
@@ -123,20 +142,20 @@ def test_an_error_may_come_late(server):
 
 
 @pytest.mark.parametrize("stream", [True, False])
-def test_a_cut_before_the_answer_sends_no_byte(server, stream):
+def test_a_cut_before_the_answer_sends_no_byte(server: ModelServer, stream: bool) -> None:
     server.add_rule(Reply.cut())
     with pytest.raises(http.client.RemoteDisconnected):
         call(server, body={**ASK, "stream": stream})
 
 
-def test_a_cut_in_mid_answer_keeps_what_was_sent(server):
+def test_a_cut_in_mid_answer_keeps_what_was_sent(server: ModelServer) -> None:
     server.add_rule(Reply.cut(after="so far"))
     with pytest.raises(http.client.IncompleteRead) as cut:
         call(server, body={**ASK, "stream": True})
     assert text_of(cut.value.partial) == "so far"
 
 
-def test_a_hang_goes_on_when_its_event_is_set(server):
+def test_a_hang_goes_on_when_its_event_is_set(server: ModelServer) -> None:
     gate = threading.Event()
     server.add_rule(Reply.hang(after="so far", until=gate, then=", done"))
     with ThreadPoolExecutor(1) as pool:
@@ -147,7 +166,7 @@ def test_a_hang_goes_on_when_its_event_is_set(server):
         assert text_of(answer.result()[2]) == "so far, done"
 
 
-def test_a_hang_ends_when_the_client_leaves(server):
+def test_a_hang_ends_when_the_client_leaves(server: ModelServer) -> None:
     server.add_rule(Reply.hang())
     before = threading.active_count()
     with pytest.raises(TimeoutError):
@@ -159,7 +178,7 @@ def test_a_hang_ends_when_the_client_leaves(server):
     assert server.errors == ()
 
 
-def test_a_hang_ends_when_the_server_closes():
+def test_a_hang_ends_when_the_server_closes() -> None:
     before = threading.active_count()
     with ModelServer() as server, ThreadPoolExecutor(2) as pool:
         server.add_rule(Reply.hang(after="so far"), nth=1)
@@ -174,7 +193,7 @@ def test_a_hang_ends_when_the_server_closes():
     assert threading.active_count() == before
 
 
-def test_a_closed_server_leaves_no_socket():
+def test_a_closed_server_leaves_no_socket() -> None:
     server = ModelServer()
     port = server.port
     idle = http.client.HTTPConnection("127.0.0.1", port)
@@ -187,14 +206,14 @@ def test_a_closed_server_leaves_no_socket():
     idle.close()
 
 
-def test_a_rule_that_raises_is_reported(server):
+def test_a_rule_that_raises_is_reported(server: ModelServer) -> None:
     server.add_rule(Reply.text("x"), when=lambda _: 1 / 0 > 1)
     status, _, data = call(server, body=ASK)
     assert (status, [type(one) for one in server.errors]) == (500, [ZeroDivisionError])
     assert "ZeroDivisionError" in json.loads(data)["error"]["message"]
 
 
-def test_a_reply_that_cannot_be_sent_is_reported(server):
+def test_a_reply_that_cannot_be_sent_is_reported(server: ModelServer) -> None:
     server.add_rule(Reply.tool_use("A", odd={1, 2}))
     with pytest.raises(http.client.HTTPException):
         call(server, body=ASK)
@@ -202,7 +221,7 @@ def test_a_reply_that_cannot_be_sent_is_reported(server):
     assert [type(one) for one in server.errors] == [TypeError]
 
 
-def test_a_hundred_requests_at_once(server):
+def test_a_hundred_requests_at_once(server: ModelServer) -> None:
     """All are open at the same time: none is answered before the last has arrived."""
     gate = threading.Event()
     server.add_rule(Reply.hang(until=gate, then="done"))
@@ -214,6 +233,6 @@ def test_a_hundred_requests_at_once(server):
     assert sorted(one.number for one in server.requests) == list(range(1, 101))
 
 
-def test_big_answers_arrive_whole(server):
+def test_big_answers_arrive_whole(server: ModelServer) -> None:
     server.add_rule(Reply.big(6_000_000))
     assert len(text_of(call(server, body={**ASK, "stream": True})[2])) == 6_000_000

@@ -4,6 +4,7 @@ import re
 from dataclasses import replace
 from datetime import UTC, datetime
 from threading import Event
+from typing import Any
 
 import pytest
 
@@ -18,6 +19,7 @@ from mcp_coder.testing.model_replies import (
     Say,
     UseTool,
     numbered_lines,
+    status_of,
 )
 from mcp_coder.testing.recorded_request import RecordedRequest
 
@@ -51,7 +53,7 @@ STEPS = {
 
 
 @pytest.mark.parametrize(("reply", "steps"), STEPS.values(), ids=STEPS)
-def test_a_reply_is_its_steps(reply, steps):
+def test_a_reply_is_its_steps(reply: Reply, steps: Any) -> None:
     assert reply.steps == steps
 
 
@@ -67,11 +69,19 @@ def test_a_reply_is_its_steps(reply, steps):
         ),
     ],
 )
-def test_an_error_has_the_type_of_its_status(reply, expected):
+def test_an_error_has_the_type_of_its_status(reply: Reply, expected: Any) -> None:
     assert (reply.status, reply.error_type, reply.message) == expected
 
 
-def test_joined_replies_keep_the_first_usage_and_stop_reason():
+def test_an_error_type_leads_back_to_its_status() -> None:
+    assert [status_of("overloaded_error"), status_of("rate_limit_error"), status_of("odd_error")] == [
+        529,
+        429,
+        500,
+    ]
+
+
+def test_joined_replies_keep_the_first_usage_and_stop_reason() -> None:
     joined = Reply.text("a") + replace(Reply.text("b").with_usage(output_tokens=7), stop_reason="max_tokens")
     assert (joined.usage, joined.stop_reason) == ({"output_tokens": 7}, "max_tokens")
     assert (Reply.text("a").with_usage(input_tokens=1) + joined).usage == {"input_tokens": 1}
@@ -82,14 +92,16 @@ def test_joined_replies_keep_the_first_usage_and_stop_reason():
 
 
 @pytest.mark.parametrize("nbytes", [0, 1, 63, 64, 65, 70_000])
-def test_big_answers_have_the_size_asked_for(nbytes):
+def test_big_answers_have_the_size_asked_for(nbytes: int) -> None:
     text = numbered_lines(nbytes)
     assert len(text.encode()) == nbytes
     assert all(line.startswith(f"{number:09d}") for number, line in enumerate(text.splitlines()[:-1]))
     assert Reply.big(nbytes) == Reply.text(text)
 
 
-def request(content, *, number=1, session="s-1", session_number=1, kind="turn"):
+def request(
+    content: Any, *, number: Any = 1, session: Any = "s-1", session_number: Any = 1, kind: Any = "turn"
+) -> Any:
     return RecordedRequest(
         method="POST",
         path="/v1/messages",
@@ -140,11 +152,13 @@ APPLIES = {
 
 
 @pytest.mark.parametrize(("rule", "asked", "applies"), APPLIES.values(), ids=APPLIES)
-def test_a_rule_applies_where_all_its_conditions_hold(rule, asked, applies):
+def test_a_rule_applies_where_all_its_conditions_hold(
+    rule: Rule, asked: RecordedRequest, applies: bool
+) -> None:
     assert rule.applies_to(asked) is applies
 
 
-def test_a_reply_may_depend_on_the_request():
+def test_a_reply_may_depend_on_the_request() -> None:
     assert Rule(reply=OK).reply_to(ASKED) is OK
     assert Rule(reply=lambda one: Reply.text(one.prompts[0].upper())).reply_to(ASKED) == Reply.text(
         "WHAT IS 2 + 2"

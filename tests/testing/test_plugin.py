@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 SOURCE = Path(__file__).parents[2] / "src"
 
@@ -45,7 +46,7 @@ OUTER = {
 }
 
 
-def run(*argv, **env):
+def run(*argv: Any, **env: Any) -> Any:
     return subprocess.run(
         [sys.executable, *argv],
         env={**os.environ, **OUTER, **env},
@@ -55,14 +56,14 @@ def run(*argv, **env):
     )
 
 
-def test_the_fixtures_set_the_environment_and_put_it_back(tmp_path):
+def test_the_fixtures_set_the_environment_and_put_it_back(tmp_path: Path) -> None:
     (tmp_path / "test_it.py").write_text(TESTS)
     options = ("-q", "-p", "mcp_coder.testing.plugin", "-p", "no:cacheprovider", "--rootdir", str(tmp_path))
     done = run("-m", "pytest", *options, str(tmp_path), PYTEST_DISABLE_PLUGIN_AUTOLOAD="1")
     assert "4 passed" in done.stdout, done.stdout + done.stderr
 
 
-def test_loading_the_plugin_loads_no_stand_in():
+def test_loading_the_plugin_loads_no_stand_in() -> None:
     code = "import sys, mcp_coder.testing.plugin; print(sorted(n for n in sys.modules if n.startswith('mcp_coder.')))"
     loaded = run("-c", code).stdout
     assert loaded.strip() == "['mcp_coder.testing', 'mcp_coder.testing.plugin']"

@@ -1,6 +1,7 @@
 """What the fake program reads out of its arguments, and the shape of its events beside the real ones."""
 
 import uuid
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,7 @@ FLAGS = [
 
 
 @pytest.mark.parametrize(("argv", "value"), FLAGS)
-def test_a_flag_is_read_in_both_forms(argv, value):
+def test_a_flag_is_read_in_both_forms(argv: list[str], value: Any) -> None:
     assert events.flag(argv, "--resume") == value
 
 
@@ -37,7 +38,7 @@ PROMPTS = [
 
 
 @pytest.mark.parametrize(("argv", "prompt"), PROMPTS)
-def test_a_prompt_among_the_arguments(argv, prompt):
+def test_a_prompt_among_the_arguments(argv: list[str], prompt: str) -> None:
     assert events.prompt_in(argv) == prompt
 
 
@@ -57,7 +58,7 @@ SESSIONS = [
 
 
 @pytest.mark.parametrize(("argv", "session", "expected"), SESSIONS)
-def test_the_session_id_of_a_call(argv, session, expected):
+def test_the_session_id_of_a_call(argv: list[str], session: str, expected: Any) -> None:
     chosen = events.session_id_for(argv, session)
     if expected == NEW:
         assert chosen != events.session_id_for(argv, session)
@@ -77,24 +78,24 @@ FORMS = [
 
 
 @pytest.mark.parametrize(("argv", "output", "form"), FORMS)
-def test_the_form_of_the_output(argv, output, form):
+def test_the_form_of_the_output(argv: list[str], output: Any, form: str) -> None:
     assert events.output_form(argv, output) == form
 
 
 @pytest.mark.parametrize(
     ("content", "text"), [("hi", "hi"), ([{"type": "text", "text": "a"}, {"type": "image"}], "a\n"), ([], "")]
 )
-def test_the_text_of_a_message(content, text):
+def test_the_text_of_a_message(content: Any, text: str) -> None:
     assert events.text_of({"message": {"content": content}}) == text
 
 
-def test_placeholders_are_filled_at_any_depth():
+def test_placeholders_are_filled_at_any_depth() -> None:
     value = {"{{a}}": ["{{a}}-{{b}}", {"x": "{{c}}"}, 3], "n": None}
     assert events.filled(value, {"a": "1", "b": "2"}) == {"1": ["1-2", {"x": "{{c}}"}, 3], "n": None}
 
 
 @pytest.mark.parametrize(("subtype", "key"), [("initialize", "commands"), ("interrupt", "still_queued")])
-def test_control_requests_are_answered(subtype, key):
+def test_control_requests_are_answered(subtype: str, key: str) -> None:
     answer = events.control_response({"request_id": "7", "request": {"subtype": subtype}})
     assert answer["type"] == "control_response"
     assert (answer["response"]["subtype"], answer["response"]["request_id"]) == ("success", "7")
@@ -102,7 +103,7 @@ def test_control_requests_are_answered(subtype, key):
     assert events.control_response({})["response"]["response"] == {}
 
 
-def test_a_result_has_the_turns_usage_and_the_sessions_totals():
+def test_a_result_has_the_turns_usage_and_the_sessions_totals() -> None:
     turn = {**events.PLAIN_TURN, "result": {"num_turns": 3}, "without": ["uuid"]}
     result = events.result_event(turn, {"cost": 0.5, "input_tokens": 5000, "output_tokens": 50})
     assert (result["type"], result["subtype"], result["num_turns"]) == ("result", "success", 3)
@@ -111,7 +112,7 @@ def test_a_result_has_the_turns_usage_and_the_sessions_totals():
     assert "uuid" not in result
 
 
-def test_an_aborted_turn_before_any_other_has_no_model_usage():
+def test_an_aborted_turn_before_any_other_has_no_model_usage() -> None:
     result = events.result_event(events.ABORTED_TURN, {"cost": 0.0, "input_tokens": 0, "output_tokens": 0})
     assert (result["is_error"], result["terminal_reason"], result["modelUsage"]) == (
         True,
@@ -121,7 +122,7 @@ def test_an_aborted_turn_before_any_other_has_no_model_usage():
     assert "result" not in result
 
 
-def test_init_and_assistant_events_are_of_the_session():
+def test_init_and_assistant_events_are_of_the_session() -> None:
     turn = {
         **events.PLAIN_TURN,
         "session_id": "other",

@@ -8,7 +8,7 @@ from mcp_coder.testing.program_script import Exit, Print, PrintBytes, Script, Tu
 from mcp_coder.testing.standin_program import STEPS
 
 
-def test_a_script_becomes_plain_json():
+def test_a_script_becomes_plain_json() -> None:
     script = Script(steps=(Turn(text="a"), Print({"x": 1}), PrintBytes(b"\xff\x00"), Exit(3)), cut_at=7)
     plain = json.loads(json.dumps(script_as_json(script)))
     assert [one["do"] for one in plain["steps"]] == ["Turn", "Print", "PrintBytes", "Exit"]
@@ -25,12 +25,12 @@ def test_a_script_becomes_plain_json():
     )
 
 
-def test_the_programs_own_plain_turn_is_the_default_turn():
+def test_the_programs_own_plain_turn_is_the_default_turn() -> None:
     plain = json.loads(json.dumps(script_as_json(Script())))
     assert plain["steps"] == [PLAIN_TURN]
 
 
-def test_the_program_knows_every_step():
+def test_the_program_knows_every_step() -> None:
     from mcp_coder.testing import program_script
 
     steps = program_script.Step.__args__

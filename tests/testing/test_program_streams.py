@@ -3,14 +3,15 @@
 import io
 import json
 import os
-import threading
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from mcp_coder.testing.program_streams import Counters, Journal, LeaveError, Output, Stdin
 
 
-def test_a_journal_has_one_line_an_event(tmp_path):
+def test_a_journal_has_one_line_an_event(tmp_path: Path) -> None:
     journal = Journal(str(tmp_path))
     journal.write("start", argv=["a\nb"])
     journal.write("exit", code=0)
@@ -20,7 +21,7 @@ def test_a_journal_has_one_line_an_event(tmp_path):
     assert (tmp_path / "calls.jsonl").stat().st_mode & 0o777 == 0o600
 
 
-def test_counters_are_kept_by_session(tmp_path):
+def test_counters_are_kept_by_session(tmp_path: Path) -> None:
     counters = Counters(str(tmp_path))
     zero = {"cost": 0.0, "input_tokens": 0, "output_tokens": 0}
     assert counters.read("../a") == zero
@@ -29,7 +30,7 @@ def test_counters_are_kept_by_session(tmp_path):
     assert counters.read("b") == zero
 
 
-EVENTS = [{"type": "system", "n": 1}, {"type": "result", "result": "done"}]
+EVENTS: list[dict[str, Any]] = [{"type": "system", "n": 1}, {"type": "result", "result": "done"}]
 PRINTED = {
     "lines": "".join(json.dumps(one) + "\n" for one in EVENTS),
     "array": json.dumps(EVENTS) + "\n",
@@ -39,7 +40,7 @@ PRINTED = {
 
 
 @pytest.mark.parametrize(("form", "printed"), PRINTED.items())
-def test_events_are_printed_in_the_form_asked_for(form, printed):
+def test_events_are_printed_in_the_form_asked_for(form: str, printed: str) -> None:
     stream = io.BytesIO()
     output = Output(stream, form, None)
     for event in EVENTS:
@@ -49,13 +50,13 @@ def test_events_are_printed_in_the_form_asked_for(form, printed):
     assert stream.getvalue().decode() == printed
 
 
-def test_answers_to_control_requests_are_never_kept_back():
+def test_answers_to_control_requests_are_never_kept_back() -> None:
     stream = io.BytesIO()
     Output(stream, "object", None).event({"type": "control_response"})
     assert stream.getvalue() == b'{"type": "control_response"}\n'
 
 
-def test_output_is_cut_at_the_byte():
+def test_output_is_cut_at_the_byte() -> None:
     stream = io.BytesIO()
     output = Output(stream, "lines", 10)
     output.raw(b"1234")
@@ -67,26 +68,26 @@ def test_output_is_cut_at_the_byte():
     assert stream.getvalue() == b"1234567890"
 
 
-def user(text):
+def user(text: Any) -> Any:
     return {"type": "user", "message": {"role": "user", "content": text}}
 
 
-def stdin_of(tmp_path, data, *, obeys_interrupt=True, cut_at=None):
+def stdin_of(tmp_path: Path, data: Any, *, obeys_interrupt: Any = True, cut_at: Any = None) -> Any:
     printed = io.BytesIO()
     output = Output(printed, "lines", cut_at)
     stdin = Stdin(io.BytesIO(data), Journal(str(tmp_path)), output, obeys_interrupt=obeys_interrupt)
     return stdin, printed
 
 
-def as_lines(*messages):
+def as_lines(*messages: Any) -> Any:
     return b"".join(json.dumps(one).encode() + b"\n" for one in messages)
 
 
-def control(subtype):
+def control(subtype: Any) -> Any:
     return {"type": "control_request", "request_id": "1", "request": {"subtype": subtype}}
 
 
-def test_user_messages_are_queued_and_the_rest_is_passed_over(tmp_path):
+def test_user_messages_are_queued_and_the_rest_is_passed_over(tmp_path: Path) -> None:
     stdin, printed = stdin_of(tmp_path, b"no json\n3\n" + as_lines({"type": "odd"}, user("a"), user("b")))
     stdin.start()
     assert [stdin.next(), stdin.next(), stdin.next(), stdin.next()] == [user("a"), user("b"), None, None]
@@ -99,30 +100,35 @@ def test_user_messages_are_queued_and_the_rest_is_passed_over(tmp_path):
     ("subtype", "obeys", "interrupted"),
     [("interrupt", True, True), ("interrupt", False, False), ("initialize", True, False)],
 )
-def test_control_requests_are_answered_at_once(tmp_path, subtype, obeys, interrupted):
+def test_control_requests_are_answered_at_once(
+    tmp_path: Path, subtype: str, obeys: bool, interrupted: bool
+) -> None:
     stdin, printed = stdin_of(tmp_path, as_lines(user("a"), control(subtype)), obeys_interrupt=obeys)
+    stdin.begin_turn()
     stdin.start()
     assert [stdin.next(), stdin.next()] == [user("a"), None]
     assert json.loads(printed.getvalue())["response"]["request_id"] == "1"
     assert stdin.interrupted.is_set() is interrupted
 
 
-def test_an_interrupt_while_nothing_is_under_way_is_forgotten(tmp_path):
+def test_an_interrupt_counts_only_for_a_turn(tmp_path: Path) -> None:
     reading, writing = os.pipe()
-    stdin = Stdin(os.fdopen(reading, "rb"), Journal(str(tmp_path)), Output(io.BytesIO(), "lines", None), obeys_interrupt=True)
-    waiting = threading.Thread(target=stdin.next)
-    waiting.start()
-    while not stdin._is_idle:
-        threading.Event().wait(0.001)
-    stdin.start()
-    os.write(writing, as_lines(control("interrupt"), user("a")))
-    waiting.join()
-    assert not stdin.interrupted.is_set()
-    os.close(writing)
-    assert stdin.next() is None
+    with os.fdopen(reading, "rb") as stream, os.fdopen(writing, "wb", buffering=0) as feed:
+        output = Output(io.BytesIO(), "lines", None)
+        stdin = Stdin(stream, Journal(str(tmp_path)), output, obeys_interrupt=True)
+        stdin.start()
+        feed.write(as_lines(control("interrupt"), user("a")))
+        assert stdin.next() == user("a")
+        assert not stdin.interrupted.is_set()
+        feed.write(as_lines(control("interrupt"), user("b")))
+        assert stdin.interrupted.wait(10)
+        stdin.end_turn()
+        assert not stdin.interrupted.is_set()
+        feed.close()
+        assert [stdin.next(), stdin.next()] == [user("b"), None]
 
 
-def test_a_control_request_behind_the_cut_stays_unanswered(tmp_path):
+def test_a_control_request_behind_the_cut_stays_unanswered(tmp_path: Path) -> None:
     stdin, printed = stdin_of(
         tmp_path, as_lines(control("initialize"), control("initialize"), user("a")), cut_at=5
     )
@@ -132,7 +138,7 @@ def test_a_control_request_behind_the_cut_stays_unanswered(tmp_path):
 
 
 @pytest.mark.parametrize(("text", "first"), [(b"hello\n", user("hello\n")), (b" \n", None), (b"", None)])
-def test_plain_stdin_is_one_prompt(tmp_path, text, first):
+def test_plain_stdin_is_one_prompt(tmp_path: Path, text: str, first: Any) -> None:
     stdin, _ = stdin_of(tmp_path, text)
     stdin.take_whole()
     assert stdin.next() == first

@@ -36,22 +36,22 @@ NAMES = [
 ]
 
 
-def test_the_names_are_these():
+def test_the_names_are_these() -> None:
     assert testing.__all__ == NAMES
     assert set(NAMES) <= set(dir(testing))
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_each_name_leads_to_something_documented(name):
+def test_each_name_leads_to_something_documented(name: str) -> None:
     assert getattr(testing, name).__doc__
 
 
-def test_another_name_is_an_error():
+def test_another_name_is_an_error() -> None:
     with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
         testing.nothing  # noqa: B018
 
 
-def test_importing_the_package_loads_nothing():
+def test_importing_the_package_loads_nothing() -> None:
     code = "import sys; before = set(sys.modules); import mcp_coder.testing; print(set(sys.modules) - before)"
     source = str(Path(__file__).parents[2] / "src")
     run = subprocess.run(

@@ -1,6 +1,7 @@
 """Which requests are turns, and what a record tells of one."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -35,15 +36,15 @@ KINDS = {
 
 
 @pytest.mark.parametrize(("method", "path", "headers", "body", "kind"), KINDS.values(), ids=KINDS)
-def test_kinds_are_told_apart(method, path, headers, body, kind):
+def test_kinds_are_told_apart(method: str, path: str, headers: Any, body: Any, kind: str) -> None:
     assert kind_of(method, path, headers, body) == kind
 
 
-def recorded(body, **headers):
+def recorded(body: Any, **headers: Any) -> Any:
     return RecordedRequest(method="POST", path=MESSAGES, headers=headers, body=body, time=datetime.now(UTC))
 
 
-def test_a_record_tells_what_is_asked():
+def test_a_record_tells_what_is_asked() -> None:
     request = recorded(
         {
             "model": "opus",
@@ -55,7 +56,7 @@ def test_a_record_tells_what_is_asked():
     assert (request.prompts, request.prompt, request.end) == (["one", "two"], "two", "prompt")
 
 
-def test_a_record_of_a_tool_result_asks_no_prompt():
+def test_a_record_of_a_tool_result_asks_no_prompt() -> None:
     result = {"type": "tool_result", "tool_use_id": "t", "content": "42"}
     request = recorded(
         {"messages": [{"role": "user", "content": "one"}, {"role": "user", "content": [result]}]}

@@ -3,6 +3,8 @@
 import json
 import re
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -38,12 +40,12 @@ REPLIES = {
 
 
 @pytest.mark.parametrize(("given", "reply"), REPLIES.values(), ids=REPLIES)
-def test_a_reply_is_the_one_that_python_makes(given, reply):
+def test_a_reply_is_the_one_that_python_makes(given: Any, reply: Reply) -> None:
     assert rules_from_json(json.dumps([{"reply": given}])) == (Rule(reply=reply),)
 
 
-def test_conditions_are_those_of_a_rule(tmp_path):
-    conditions = {"session_id": "s", "nth": 2, "times": 1, "at": "any"}
+def test_conditions_are_those_of_a_rule(tmp_path: Path) -> None:
+    conditions: dict[str, Any] = {"session_id": "s", "nth": 2, "times": 1, "at": "any"}
     script = {"rules": [{"prompt": {"regex": "^a"}, "tool_output": "b", "reply": "c", **conditions}]}
     (tmp_path / "rules.json").write_text(json.dumps(script))
     expected = Rule(reply=Reply.text("c"), prompt=re.compile("^a"), tool_output="b", **conditions)
@@ -73,6 +75,6 @@ WRONG = {
 
 
 @pytest.mark.parametrize(("text", "says"), WRONG.values(), ids=WRONG)
-def test_what_is_wrong_is_said_with_its_place(text, says):
+def test_what_is_wrong_is_said_with_its_place(text: str, says: str) -> None:
     with pytest.raises(ValueError, match=re.escape(says)):
         rules_from_json(text)

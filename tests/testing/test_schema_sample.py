@@ -1,5 +1,7 @@
 """Values that fit a schema."""
 
+from typing import Any
+
 import pytest
 
 from mcp_coder.testing.schema_sample import sample_of
@@ -39,5 +41,5 @@ SAMPLES = [
 
 
 @pytest.mark.parametrize(("schema", "value"), SAMPLES)
-def test_the_smallest_value_that_fits(schema, value):
+def test_the_smallest_value_that_fits(schema: dict[str, Any], value: Any) -> None:
     assert sample_of(schema, "text") == value

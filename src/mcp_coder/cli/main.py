@@ -72,7 +72,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _invoke(arguments: list[str]) -> int:
-    if COMPLETE_VARIABLE in os.environ:
+    if os.environ.get(COMPLETE_VARIABLE):
         cli.main(arguments, prog_name=_PROGRAM)  # exits
     try:
         # Not cli.main(): it has words and exit codes of its own for failures and Ctrl-C.

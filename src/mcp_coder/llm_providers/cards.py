@@ -121,6 +121,7 @@ def enter_session(
     *,
     first_id: str,
     known: bool | None,
+    moved: bool = False,
     new_id: str,
     caller_cwd: str,
 ) -> Entry:
@@ -131,6 +132,8 @@ def enter_session(
         card: the session's card, if there is one.
         first_id: the session.
         known: whether the agent has a native session of that id; None: it cannot be seen.
+        moved: somebody else (the agent's own program, by hand) went on in it since our last turn: what failed
+            before cannot be dropped without dropping theirs.
         new_id: a fresh id, used where the old native session is of no use any more.
         caller_cwd: the caller's own directory.
     """
@@ -140,7 +143,7 @@ def enter_session(
             return Entry(first_id=first_id, begin=first_id, cwd=cwd)
         return Entry(first_id=first_id, resume=first_id, cwd=cwd)
     where, notices = _cwd(request, card, caller_cwd)
-    if card.failed and request.after_failure == "drop":
+    if card.failed and request.after_failure == "drop" and not moved:
         if card.point is None:
             return Entry(first_id=first_id, begin=new_id, cwd=where, notices=notices)
         return Entry(
@@ -149,16 +152,17 @@ def enter_session(
     if card.finished == 0 and not known:  # it died before the agent had written anything
         return Entry(first_id=first_id, begin=card.native_id, cwd=where, notices=notices)
     if card.failed:
-        notices = (*notices, _carried(card.failed))
+        notices = (*notices, _carried(card.failed, moved))
     return Entry(first_id=first_id, resume=card.native_id, cwd=where, notices=notices)
 
 
-def _carried(failed: int) -> str:
+def _carried(failed: int, moved: bool) -> str:
     prompts = "the prompt of a turn" if failed == 1 else f"the prompts of {failed} turns"
-    return (
-        f"{prompts} that did not finish may still be in the session's history; "
-        'after_failure="drop" goes on without'
-    )
+    advice = _MOVED_ON if moved else 'after_failure="drop" goes on without'
+    return f"{prompts} that did not finish may still be in the session's history; {advice}"
+
+
+_MOVED_ON = "somebody else went on in the session since, so nothing was dropped"
 
 
 def _cwd(request: TurnRequest, card: Card, caller_cwd: str) -> tuple[str, tuple[str, ...]]:

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from mcp_coder.llm_errors import InvalidRequestError, LLMError
+from mcp_coder.llm_errors import InvalidRequestError, LLMError, SessionError
 from mcp_coder.llm_events import Notice, TurnEvent
 from mcp_coder.llm_providers.base import Agent, Entry, Live, Outcome, Provider, Stopped, TurnBegun, TurnEnded
 from mcp_coder.llm_providers.cards import Card, check_directory, reenter
@@ -256,6 +256,10 @@ class _Turn:
         except LLMError as failure:
             failure.turn_id = self._files.turn_id
             error = failure
+        if isinstance(error, SessionError):  # whatever happened, it was not in this session
+            self._held.restore()
+        else:
+            self._held.publish()
         self._log(
             logging.INFO, "turn %s of session %s ends: %s", type(error).__name__ if error else "answered"
         )

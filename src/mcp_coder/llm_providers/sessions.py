@@ -52,14 +52,17 @@ class Held:
         self._lease = lease
 
     def write(self, card: Card) -> None:
-        """Replace the session's card; a session that the agent calls otherwise now is also found under that id."""
+        """Replace the session's card."""
         self.card = card
         self._lease.write_card(card)
-        if card.native_id != card.first_id:
-            self._lease.write_alias(card)
+
+    def publish(self) -> None:
+        """Let the session be found under what the agent calls it now, too."""
+        if self.card is not None and self.card.native_id != self.card.first_id:
+            self._lease.write_alias(self.card)
 
     def restore(self) -> None:
-        """Put the card back as it was found: the agent never entered the session."""
+        """Put the card back as it was found: the agent never entered the session, or answered in another."""
         if self.found is None:
             self._lease.remove_card()
         else:
@@ -127,12 +130,13 @@ class _Entrance:
             return self._forked(first_id, idle=False)
         if lease.waited:
             self._check_time_left(first_id)
-        native = card.native_id if card else first_id
+        fingerprint = self._provider.fingerprint(self._agent, card.native_id if card else first_id)
         entry = enter_session(
             self._request,
             card,
             first_id=first_id,
-            known=self._provider.fingerprint(self._agent, native) is not None,
+            known=fingerprint is not None,
+            moved=card is not None and fingerprint not in (None, card.fingerprint),
             new_id=self._new_id,
             caller_cwd=self._caller_cwd,
         )

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from .default_answer import default_reply
 from .messages_api import MessageHead, error_object, event_bytes, message_of, stream_of, token_count
-from .model_replies import Cut, Hold, Pause, Reply
+from .model_replies import Cut, Fail, Hold, Pause, Reply, status_of
 from .recorded_request import RecordedRequest, kind_of
 
 if TYPE_CHECKING:
@@ -183,6 +183,9 @@ class Connection(BaseHTTPRequestHandler):
     def _whole(self, head: MessageHead, reply: Reply) -> None:
         for step in reply.steps:
             self._wait(step)
+            if isinstance(step, Fail):
+                self._send_json(status_of(step.type), error_object(step.type, step.message), reply.headers)
+                return
         self._send_json(200, message_of(head, reply), reply.headers)
 
     def _stream(self, head: MessageHead, reply: Reply) -> None:

@@ -84,6 +84,11 @@ ERROR_TYPES: Mapping[int, str] = {
 }
 
 
+def status_of(error_type: str) -> int:
+    """Return the HTTP status that belongs to an error type; 500 for one that is not known."""
+    return next((status for status, known in ERROR_TYPES.items() if known == error_type), 500)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Reply:
     """One answer of the stand-in model, made by the class methods, joined by ``+``.
@@ -139,7 +144,10 @@ class Reply:
 
     @classmethod
     def stream_error(cls, error_type: str, message: str = "scripted", *, after: str = "") -> Reply:
-        """Begin to answer with status 200, then report an error inside the stream."""
+        """Begin to answer with status 200, then report an error inside the stream.
+
+        A request that does not stream (Claude Code sends one when a stream failed) gets the error's status instead.
+        """
         return cls(steps=(Say(text=after), Fail(type=error_type, message=message)))
 
     @classmethod
@@ -178,6 +186,11 @@ class Reply:
             usage=self.usage or other.usage,
             stop_reason=self.stop_reason or other.stop_reason,
         )
+
+    @property
+    def said(self) -> str:
+        """The text that it says, all blocks together."""
+        return "".join(step.text for step in self.steps if isinstance(step, Say))
 
     @property
     def uses_tools(self) -> bool:

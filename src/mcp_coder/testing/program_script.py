@@ -72,14 +72,14 @@ class Stderr:
 
 @dataclass(frozen=True)
 class Sleep:
-    """Do nothing for some seconds; an interrupt ends it."""
+    """Do nothing for some seconds, or until the turn under way is interrupted."""
 
     seconds: float
 
 
 @dataclass(frozen=True, kw_only=True)
 class Hang:
-    """Do nothing for ever: the program never exits by itself; an interrupt ends it."""
+    """Do nothing for ever, or until the turn under way is interrupted; after a result, nothing but a signal helps."""
 
 
 @dataclass(frozen=True)
@@ -118,6 +118,9 @@ Step: TypeAlias = (
 @dataclass(frozen=True, kw_only=True)
 class Script:
     """What one call does. After the last step the program serves further prompts until stdin ends, then exits.
+
+    An interrupt on stdin, or SIGINT, ends the turn under way with an aborted result, and what follows up to the next
+    turn is skipped; a turn begins with a prompt (:class:`Turn`, :class:`WaitForPrompt`) and ends with a result.
 
     ``session``: ``"asked"`` is the id in ``--session-id`` or ``--resume``; ``"new_on_resume"`` another at each
     resume, as old programs do; ``"new"`` always another; any other text is the id. ``counter``: whether cost and

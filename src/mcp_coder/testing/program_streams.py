@@ -121,7 +121,7 @@ class Stdin:
         self._obeys_interrupt = obeys_interrupt
         self._changed = threading.Condition()
         self._messages: list[dict[str, Any] | None] = []
-        self._is_idle = False
+        self.in_turn = False
         self.interrupted = threading.Event()
 
     def start(self) -> None:
@@ -143,10 +143,21 @@ class Stdin:
     def next(self) -> dict[str, Any] | None:
         """Wait for the next user message; None at the end of stdin, and from then on."""
         with self._changed:
-            self._is_idle = True
             self._changed.wait_for(lambda: self._messages)
-            self._is_idle = False
-            return self._messages[0] if self._messages[0] is None else self._messages.pop(0)
+            if self._messages[0] is None:
+                return None
+            self.in_turn = True
+            return self._messages.pop(0)
+
+    def begin_turn(self) -> None:
+        """Begin a turn that waited for no message: from now on there is something to interrupt."""
+        self.in_turn = True
+
+    def end_turn(self) -> None:
+        """End the turn; an interrupt that came too late for it is forgotten."""
+        with self._changed:
+            self.in_turn = False
+            self.interrupted.clear()
 
     def _put(self, message: dict[str, Any] | None) -> None:
         with self._changed:
@@ -178,7 +189,7 @@ class Stdin:
             self._interrupt()
 
     def _interrupt(self) -> None:
-        """Interrupt what is under way; a prompt that has come but was not yet taken counts, idle waiting does not."""
+        """Interrupt the turn under way, or that of a prompt that has come and was not yet taken; else do nothing."""
         with self._changed:
-            if self._messages or not self._is_idle:
+            if self.in_turn or self._messages:
                 self.interrupted.set()

@@ -70,7 +70,9 @@ def _rule(given: object, place: str) -> Rule:
         raise ValueError(f'{place}: "reply" is missing')
     reply = _reply(fields.pop("reply"), f"{place}, reply")
     _refuse_unknown(fields, _CONDITIONS, place)
-    return Rule(reply=reply, **{name: _condition(name, given, f"{place}, {name}") for name, given in fields.items()})
+    return Rule(
+        reply=reply, **{name: _condition(name, given, f"{place}, {name}") for name, given in fields.items()}
+    )
 
 
 def _condition(name: str, given: Any, place: str) -> Any:

@@ -24,6 +24,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any, NoReturn
 
+_WITHIN_A_TURN = (
+    "Print",
+    "PrintBytes",
+    "Stderr",
+    "Sleep",
+    "Hang",
+    "LeaveChild",
+)  # skipped once it was interrupted
 _RECORDED_VARIABLES = (
     "ANTHROPIC_",
     "CLAUDE",
@@ -56,7 +64,7 @@ class Program:
         self.session_id = events.session_id_for(argv, self.script["session"])
         is_cumulative = self.script["counter"] == "cumulative"
         self.totals = self.counters.read(events.resumed_id(argv) if is_cumulative else "")
-        self.turn, self.prompt, self.failed, self.in_turn = 0, "", False, False
+        self.turn, self.prompt, self.failed = 0, "", False
 
     def run(self) -> int:
         """Play the script; return the exit code."""
@@ -99,31 +107,38 @@ class Program:
             raise InterruptedTurnError if name == "SIGINT" else LeaveError(128 + number)
 
     def _play(self) -> None:
-        last_turn = events.PLAIN_TURN
+        last_turn, skips = events.PLAIN_TURN, False
         for step in self.script["steps"]:
             last_turn = step if step["do"] == "Turn" else last_turn
-            self._play_step(step)
-        while self.script["reads_stdin"] and self._play_step({**last_turn, "waits_for_prompt": True}):
+            if not (skips and step["do"] in _WITHIN_A_TURN):
+                skips = self._play_step(step)
+        while self.script["reads_stdin"] and self._serves({**last_turn, "waits_for_prompt": True}):
             pass
 
-    def _play_step(self, step: Mapping[str, Any]) -> bool:
-        """Play a step; return whether it began a turn. An interrupt on stdin ends the step, not the program."""
+    def _serves(self, turn: Mapping[str, Any]) -> bool:
+        """Play a further turn; return False where stdin ended instead."""
         before = self.turn
-        STEPS[step["do"]](self, step)
-        if self.stdin.interrupted.is_set():
-            self.stdin.interrupted.clear()
-            self._abort()
+        self._play_step(turn)
         return self.turn > before
 
+    def _play_step(self, step: Mapping[str, Any]) -> bool:
+        """Play a step; return whether an interrupt on stdin ended its turn."""
+        STEPS[step["do"]](self, step)
+        interrupted = self.stdin.interrupted.is_set()
+        if interrupted:
+            self._abort()
+        return interrupted
+
     def _abort(self) -> None:
-        if self.in_turn:
+        if self.stdin.in_turn:
             self._result(events.ABORTED_TURN)
 
     def play_turn(self, step: Mapping[str, Any]) -> None:
         """Play one turn; nothing is printed where stdin ended instead of a prompt."""
         if step["waits_for_prompt"] and self.script["reads_stdin"] and not self.wait_for_prompt(step):
             return
-        self.turn, self.in_turn = self.turn + 1, True
+        self.turn += 1
+        self.stdin.begin_turn()
         if step["prints_init"]:
             self.show(events.init_event(step))
         if step["delay"] and self.stdin.interrupted.wait(step["delay"]):
@@ -140,7 +155,7 @@ class Program:
         message = self.stdin.next()
         if message is None:
             return False
-        self.prompt, self.in_turn = events.text_of(message), True
+        self.prompt = events.text_of(message)
         if "--replay-user-messages" in self.argv:
             replay = {"uuid": events.new_uuid(), **message, "session_id": self.session_id, "isReplay": True}
             self.output.event(replay)
@@ -168,11 +183,11 @@ class Program:
         sys.stderr.flush()
 
     def sleep(self, step: Mapping[str, Any]) -> None:
-        """Wait some seconds, or until an interrupt."""
+        """Wait some seconds, or until the turn is interrupted."""
         self.stdin.interrupted.wait(step["seconds"])
 
     def hang(self, step: Mapping[str, Any]) -> None:  # noqa: ARG002 - as above
-        """Wait for ever, or until an interrupt."""
+        """Wait for ever, or until the turn is interrupted."""
         self.stdin.interrupted.wait()
 
     def exit(self, step: Mapping[str, Any]) -> NoReturn:
@@ -200,7 +215,8 @@ class Program:
     def show(self, event: Mapping[str, Any]) -> None:
         """Print an event, its placeholders filled; a result ends the turn."""
         if event.get("type") == "result":
-            self.in_turn, self.failed = False, bool(event.get("is_error"))
+            self.failed = bool(event.get("is_error"))
+            self.stdin.end_turn()
         self.output.event(self.filled(event))
 
     def filled(self, value: Any) -> Any:

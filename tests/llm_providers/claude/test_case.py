@@ -3,7 +3,16 @@ from collections.abc import Mapping
 import pytest
 
 from mcp_coder.llm_providers.base import Agent, Entry, Outcome, RawEvent
-from mcp_coder.llm_providers.claude.case import Case, kind_of, resets_at, said, signal_of, status_of, words
+from mcp_coder.llm_providers.claude.case import (
+    Case,
+    kind_of,
+    resets_at,
+    said,
+    says_interrupted,
+    signal_of,
+    status_of,
+    words,
+)
 from mcp_coder.llm_requests import TurnRequest
 
 
@@ -45,6 +54,7 @@ def test_raw_without_a_result_is_all_that_was_printed() -> None:
         pytest.param(case({"result": " "}, stderr="S"), "S", id="blank_result"),
         pytest.param(case(stderr="S", unread=("U",)), "S", id="stderr"),
         pytest.param(case(stderr="\n", unread=("", "U")), "U", id="lines_that_are_no_json"),
+        pytest.param(case(unread=('{"type": "user", "mess', "[1", "U")), "U", id="no_part_of_an_event"),
         pytest.param(case(), "", id="nothing"),
     ],
 )
@@ -139,3 +149,25 @@ def test_resets_at(result: Mapping[str, object], events: tuple[RawEvent, ...], w
 )
 def test_signal(exit_code: int | None, name: str | None) -> None:
     assert signal_of(case(exit_code=exit_code)) == name
+
+
+def user(content: object, parent: str | None = None) -> RawEvent:
+    return {"type": "user", "parent_tool_use_id": parent, "message": {"content": content}}
+
+
+NOTE = [{"type": "text", "text": "[Request interrupted by user for tool use]"}]
+
+
+@pytest.mark.parametrize(
+    ("events", "interrupted"),
+    [
+        pytest.param((), False, id="nothing"),
+        pytest.param((user(NOTE),), True, id="interrupted"),
+        pytest.param((user(NOTE), {"type": "system"}), True, id="with_more_behind"),
+        pytest.param((user(NOTE), user("go on")), False, id="went_on"),
+        pytest.param((user("[1, 2]"),), False, id="other_words"),
+        pytest.param((user(NOTE, "toolu_1"),), False, id="a_sub_agent"),
+    ],
+)
+def test_says_interrupted(events: tuple[RawEvent, ...], interrupted: bool) -> None:
+    assert says_interrupted(case(events=events)) is interrupted

@@ -279,6 +279,8 @@ NO_RESULT = [
     pytest.param("", 1, ResponseFormatError, id="silent_failure"),
     pytest.param("", -11, ResponseFormatError, id="crashed_silently"),
     pytest.param("", 0, ResponseFormatError, id="exit_0"),
+    pytest.param("MCP server: connection refused\n", 0, ResponseFormatError, id="exit_0_with_known_words"),
+    pytest.param("API Error: 500 x\n", None, ServerError, id="exit_unknown_with_known_words"),
     pytest.param("a note\n", 0, ResponseFormatError, id="exit_0_with_a_note"),
     pytest.param("", None, ResponseFormatError, id="exit_unknown"),
 ]  # fmt: skip
@@ -378,6 +380,13 @@ def test_the_sdks_error_is_the_reason_where_nothing_else_is_known() -> None:
 
 def test_the_sdks_error_keeps_its_own_raw() -> None:
     assert failed(case(sdk_error=ResponseFormatError("unreadable", raw="{"))).raw == "{"
+
+
+def test_the_sdk_ended_the_turn_and_so_the_program_was_stopped() -> None:
+    unreadable = ResponseFormatError("unreadable")
+    assert isinstance(failed(case(exit_code=143, sdk_error=unreadable)), ResponseFormatError)
+    assert isinstance(failed(case(exit_code=143, sdk_error=AgentError("gone"))), InterruptedTurnError)
+    assert isinstance(failed(case(exit_code=143, sdk_error=unreadable, stopped="total")), LLMTimeoutError)
 
 
 def test_what_the_program_said_counts_more_than_the_sdks_error() -> None:

@@ -10,10 +10,17 @@ import json
 import re
 
 from mcp_coder.llm_providers.base import Outcome, RawEvent
-from mcp_coder.llm_providers.claude.fields import is_main_thread, list_in, mapping_in, number_in, text_in
+from mcp_coder.llm_providers.claude.fields import (
+    blocks_in,
+    is_main_thread,
+    list_in,
+    mapping_in,
+    number_in,
+    text_in,
+)
 from mcp_coder.llm_requests import TurnRequest
 
-__all__ = ["Case", "kind_of", "resets_at", "said", "signal_of", "status_of", "words"]
+__all__ = ["Case", "kind_of", "resets_at", "said", "says_interrupted", "signal_of", "status_of", "words"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,8 +55,10 @@ def words(case: Case) -> str:
     result = case.of_result()
     errors = [text for text in list_in(result, "errors") if isinstance(text, str)]
     told = "\n".join(text for text in errors if not text.startswith("[ede_diagnostic]"))
-    sources = (text_in(result, "result"), told, case.outcome.stderr)
-    return next((text for text in (*sources, *case.outcome.unread) if text.strip()), "")
+    # A cut event is left out: it may hold any part of the conversation.
+    lines = [line for line in case.outcome.unread if not line.lstrip().startswith(("{", "["))]
+    sources = (text_in(result, "result"), told, case.outcome.stderr, *lines)
+    return next((text for text in sources if text.strip()), "")
 
 
 def said(case: Case) -> str:
@@ -95,6 +104,13 @@ def signal_of(case: Case) -> str | None:
 
 # Those that are sent to stop a program; one that crashed (SIGSEGV, SIGABRT, ...) failed by itself.
 _SIGNALS = {1: "SIGHUP", 2: "SIGINT", 3: "SIGQUIT", 9: "SIGKILL", 15: "SIGTERM"}
+
+
+def says_interrupted(case: Case) -> bool:
+    """Return whether the last thing that the program told the model is that somebody interrupted it."""
+    users = [event for event in case.outcome.events if event.get("type") == "user" and is_main_thread(event)]
+    blocks = blocks_in(users[-1]) if users else ()
+    return any(text_in(block, "text").startswith("[Request interrupted by user") for block in blocks)
 
 
 def kind_of(case: Case) -> str:

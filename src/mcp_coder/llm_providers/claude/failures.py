@@ -3,16 +3,15 @@
 In comes a ``Case``; out comes an error of ``mcp_coder.llm_errors``, with the data in its attributes and one line of
 text, or None where there is an answer. Nothing here does I/O, and no prompt gets into a message.
 
-A new way to fail is a new row: in ``_BY_STATUS``, ``_BY_KIND`` (the program's own word for it) or ``_BY_TEXT``; more
-than that, a row in ``_FAILURES``, of which the first that applies decides.
+A failure that only needs its class is a row in the tables of ``reasons``; one that needs more is a row in ``_FAILURES``
+here, of which the first that applies decides.
 """
 
 from __future__ import annotations
 
 import copy
-import re
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from mcp_coder.llm_errors import (
     AgentError,
@@ -26,12 +25,18 @@ from mcp_coder.llm_errors import (
     RateLimitError,
     ResponseFormatError,
     ServerError,
-    SessionError,
     SessionNotFoundError,
 )
-from mcp_coder.llm_providers.claude.case import Case, kind_of, resets_at, said, signal_of, status_of, words
-from mcp_coder.llm_providers.claude.fields import blocks_in, is_main_thread, text_in
-from mcp_coder.llm_providers.claude.turn_end import is_failure
+from mcp_coder.llm_providers.claude.case import (
+    Case,
+    resets_at,
+    said,
+    says_interrupted,
+    signal_of,
+    status_of,
+)
+from mcp_coder.llm_providers.claude.fields import text_in
+from mcp_coder.llm_providers.claude.reasons import by_kind, by_status, by_text, failed, too_long
 
 __all__ = ["failure"]
 
@@ -47,10 +52,6 @@ def failure(case: Case) -> LLMError | None:
 # --- what applies
 
 
-def _failed(case: Case) -> bool:
-    return case.result is None or is_failure(case.result)
-
-
 def _stopped_by_clock(case: Case) -> bool:
     return case.outcome.stopped in _CLOCKS
 
@@ -61,13 +62,7 @@ def _interrupted(case: Case) -> bool:
     if case.result is not None:
         broken_off = text_in(case.result, "subtype") == "error_during_execution" and signal_of(case)
         return text_in(case.result, "terminal_reason").startswith("aborted") or bool(broken_off)
-    return signal_of(case) is not None or _says_interrupted(case)
-
-
-def _says_interrupted(case: Case) -> bool:
-    users = [event for event in case.outcome.events if event.get("type") == "user" and is_main_thread(event)]
-    blocks = blocks_in(users[-1]) if users else ()
-    return any(text_in(block, "text").startswith("[Request interrupted by user") for block in blocks)
+    return signal_of(case) is not None or says_interrupted(case)
 
 
 def _limit_of(case: Case) -> str | None:
@@ -81,88 +76,10 @@ def _no_fitting_answer(case: Case) -> bool:
     return text_in(case.of_result(), "subtype") == "error_max_structured_output_retries"
 
 
-def _too_long(case: Case) -> bool:
-    if not _failed(case):
-        return False
-    reason = text_in(case.of_result(), "terminal_reason")
-    return reason in _TOO_LONG_REASONS or status_of(case) == 413 or _TOO_LONG.search(words(case)) is not None
-
-
-_TOO_LONG_REASONS = frozenset({"blocking_limit", "prompt_too_long", "rapid_refill_breaker"})
-_TOO_LONG = re.compile(
-    r"(prompt|input|request|conversation) is too (long|large)|request too large|context (window|length|limit)",
-    re.IGNORECASE,
-)
-
-
-def _by_status(case: Case) -> type[AgentError] | None:
-    status = status_of(case)
-    if not _failed(case) or status is None:
-        return None
-    return _BY_STATUS.get(status) or (ServerError if 500 <= status <= 599 else None)
-
-
-_BY_STATUS: Mapping[int, type[AgentError]] = {
-    401: AuthenticationError,
-    403: AuthenticationError,
-    404: ModelNotFoundError,
-    429: RateLimitError,
-}
-
-
-def _by_kind(case: Case) -> type[AgentError] | None:
-    return _BY_KIND.get(kind_of(case)) if _failed(case) else None
-
-
-_BY_KIND: Mapping[str, type[AgentError]] = {
-    "authentication_failed": AuthenticationError,
-    "oauth_org_not_allowed": AuthenticationError,
-    "verification_required": AuthenticationError,
-    "rate_limit": RateLimitError,
-    "overloaded": ServerError,
-    "server_error": ServerError,
-    "model_not_found": ModelNotFoundError,
-}
-
-
-def _by_text(case: Case) -> type[LLMError] | None:
-    if not _failed(case):
-        return None
-    text = words(case)
-    return next((cls for pattern, cls in _BY_TEXT if pattern.search(text)), None)
-
-
-_BY_TEXT: tuple[tuple[re.Pattern[str], type[LLMError]], ...] = tuple(
-    (re.compile(pattern, re.IGNORECASE), cls)
-    for pattern, cls in (
-        (r"No conversation found", SessionNotFoundError),
-        (r"is not a UUID and does not match any session title", SessionNotFoundError),
-        (r"Session ID \S+ is already in use", SessionError),
-        (r"Invalid session ID", SessionError),
-        (r"No message found with message.uuid", SessionError),
-        (r"Configuration error in|Claude configuration file at|error: unknown option", AgentError),
-        (r"Credit balance is too low", AgentError),
-        (
-            r"Not logged in|run /login|log in again|Login (expired|reached)|claude auth login",
-            AuthenticationError,
-        ),
-        (
-            r"Invalid (API key|auth token)|OAuth (token|session)|organization has (been )?disabled",
-            AuthenticationError,
-        ),
-        (r"Failed to authenticate|Authentication (error|required)|ANTHROPIC_API_KEY", AuthenticationError),
-        (r"usage limit reached|hit your \S* ?limit|spend limit reached|rate.?limit", RateLimitError),
-        (r"issue with the selected model|model .*not (found|exist)|invalid model name", ModelNotFoundError),
-        (r"overloaded|temporarily limiting|server-side issue|internal server error", ServerError),
-        (
-            r"connection (refused|error|reset|closed)|unable to connect|timed out|ECONN|ENOTFOUND|fetch failed",
-            ServerError,
-        ),
-    )
-)
-
-
 # --- the errors
+
+
+_E = TypeVar("_E", bound=AgentError)
 
 
 def _about(case: Case) -> dict[str, Any]:
@@ -170,10 +87,10 @@ def _about(case: Case) -> dict[str, Any]:
     return {"session_id": case.outcome.entry.first_id, "raw": case.raw}
 
 
-def _agent_error(cls: type[AgentError], case: Case, message: str) -> AgentError:
+def _agent_error(cls: type[_E], case: Case, message: str) -> _E:
     return cls(
         message,
-        status=status_of(case) if _failed(case) else None,
+        status=status_of(case) if failed(case) else None,
         returncode=case.outcome.exit_code,
         stderr=case.outcome.stderr,
         **_about(case),
@@ -213,7 +130,7 @@ def _limit(case: Case) -> LLMError:
     error = _agent_error(
         LimitReachedError, case, f"{said(case) or 'limit reached'}: raise {option}, or go on with the session"
     )
-    error.limit = limit  # type: ignore[attr-defined]  # of a LimitReachedError
+    error.limit = limit
     return error
 
 
@@ -257,6 +174,12 @@ def _of_sdk(case: Case) -> LLMError | None:
     return case.outcome.sdk_error if case.result is None else None
 
 
+def _sdk_gave_up(case: Case) -> bool:
+    """Return whether the SDK ended the turn, so that the signal that the program then got was ours."""
+    error = _of_sdk(case)
+    return case.outcome.stopped is None and error is not None and not isinstance(error, AgentError)
+
+
 def _sdk_error(case: Case) -> LLMError:
     error = copy.copy(_of_sdk(case) or LLMError("the SDK failed"))
     error.session_id = case.outcome.entry.first_id
@@ -271,7 +194,7 @@ def _other(case: Case) -> LLMError:
 
 
 def _says_why(case: Case) -> bool:
-    return _failed(case) and (case.result is not None or bool(case.outcome.exit_code and said(case)))
+    return failed(case) and (case.result is not None or bool(case.outcome.exit_code and said(case)))
 
 
 def _no_result(case: Case) -> LLMError:
@@ -290,13 +213,14 @@ def _no_result(case: Case) -> LLMError:
 
 _FAILURES: tuple[tuple[Callable[[Case], Any], Callable[[Case], LLMError]], ...] = (
     (_stopped_by_clock, _timeout),
+    (_sdk_gave_up, _sdk_error),
     (_interrupted, _interruption),
     (_limit_of, _limit),
     (_no_fitting_answer, _misfit),
-    (_too_long, _long),
-    (_by_status, _classified(_by_status)),
-    (_by_kind, _classified(_by_kind)),
-    (_by_text, _classified(_by_text)),
+    (too_long, _long),
+    (by_status, _classified(by_status)),
+    (by_kind, _classified(by_kind)),
+    (by_text, _classified(by_text)),
     (_of_sdk, _sdk_error),
     (_says_why, _other),
     (lambda case: case.result is None, _no_result),

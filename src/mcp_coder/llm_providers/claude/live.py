@@ -107,6 +107,10 @@ class ClaudeLive:
     @property
     def over(self) -> bool:
         """Whether the turn has ended by the program's own account, or the program is gone."""
+        return self._ended
+
+    @property
+    def _ended(self) -> bool:
         return self._tracker.over or self._process.exit_code() is not None
 
     def close(self, *, stopped: Stopped | None, seconds: float | None, grace: float) -> Outcome:
@@ -115,7 +119,7 @@ class ClaudeLive:
         self._read()
         complete = self._tracker.over
         try:
-            exit_code = self._process.end(over=self.over, grace=grace)
+            exit_code = self._process.end(over=self._ended, grace=grace)
             self._read()
         finally:
             cut = self._read_rest()

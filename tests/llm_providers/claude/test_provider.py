@@ -1,0 +1,95 @@
+"""Claude Code as a provider: where it is, where it keeps its sessions, and when those change."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from mcp_coder.llm_errors import AgentNotFoundError, InvalidRequestError
+from mcp_coder.llm_providers import PROVIDERS, provider_named
+from mcp_coder.llm_providers.base import Agent
+from mcp_coder.llm_providers.claude.provider import ClaudeProvider
+from mcp_coder.llm_requests import new_request
+from mcp_coder.testing import FakeClaude
+
+PROVIDER = ClaudeProvider()
+
+
+def test_a_provider_is_found_by_its_name() -> None:
+    assert [provider_named(name).name for name in PROVIDERS] == ["claude"]
+    with pytest.raises(InvalidRequestError, match="provider must be one of claude, not 'gpt'"):
+        provider_named("gpt")
+
+
+def test_where_it_is(fake_claude: FakeClaude) -> None:
+    agent = PROVIDER.locate(new_request("hello"))
+    assert (agent.program, agent.version) == (str(fake_claude.path), "2.1.330")
+    assert agent.config_dir == os.path.realpath(os.environ["CLAUDE_CONFIG_DIR"])
+
+
+def test_its_environment_is_the_callers_with_the_calls_own_over_it(
+    fake_claude: FakeClaude, tmp_path: Path
+) -> None:
+    agent = PROVIDER.locate(
+        new_request("hello", env={"CLAUDE_CONFIG_DIR": str(tmp_path / "other"), "X": "1"})
+    )
+    assert agent.config_dir == str(tmp_path / "other")
+    assert (agent.env["X"], agent.env["HOME"]) == ("1", os.environ["HOME"])
+
+
+def test_a_relative_configuration_directory_is_the_callers(
+    fake_claude: FakeClaude, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CLAUDE_CONFIG_DIR", "config")
+    agent = PROVIDER.locate(new_request("hello", cwd="/"))
+    assert agent.env["CLAUDE_CONFIG_DIR"] == agent.config_dir == str(tmp_path / "config")
+
+
+def test_without_a_home_it_gets_a_private_one(
+    fake_claude: FakeClaude, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr("pwd.getpwuid", lambda _uid: (_ for _ in ()).throw(KeyError("no entry")))
+    agent = PROVIDER.locate(new_request("hello"))
+    assert agent.env["HOME"] == os.environ["MCP_CODER_HOME"]
+
+
+def test_an_option_that_this_version_lacks_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with FakeClaude(tmp_path / "old", version="1.0.128 (Claude Code)") as fake:
+        monkeypatch.setenv("MCP_CODER_CLAUDE", str(fake.path))
+        assert PROVIDER.locate(new_request("hello")).version == "1.0.128"
+        with pytest.raises(
+            AgentNotFoundError, match=r"max_budget_usd needs Claude Code 2.0.28 or newer; .* is 1.0.128"
+        ):
+            PROVIDER.locate(new_request("hello", max_budget_usd=1))
+
+
+def test_flags_that_are_ours_are_refused(fake_claude: FakeClaude) -> None:
+    with pytest.raises(InvalidRequestError):
+        PROVIDER.locate(new_request("hello", extra_args={"resume": "x"}))
+
+
+def test_a_fingerprint_changes_with_the_session(tmp_path: Path) -> None:
+    agent = Agent(program="claude", version="", config_dir=str(tmp_path), env={})
+    assert PROVIDER.fingerprint(agent, "some-id") is None
+    transcript = tmp_path / "projects" / "-work" / "some-id.jsonl"
+    transcript.parent.mkdir(parents=True)
+    transcript.write_text("{}\n")
+    first = PROVIDER.fingerprint(agent, "some-id")
+    assert first == PROVIDER.fingerprint(agent, "some-id") is not None
+    transcript.write_text("{}\n{}\n")
+    assert PROVIDER.fingerprint(agent, "some-id") != first
+    nowhere = Agent(program="claude", version="", config_dir=None, env={})
+    assert PROVIDER.fingerprint(nowhere, "some-id") is None
+
+
+def test_left_output_is_read() -> None:
+    events = PROVIDER.read_events(b'{"type": "system", "subtype": "init"}\n{"type": "res')
+    assert [event["type"] for event in events] == ["system"]
+    assert PROVIDER.finish(events).begun
+    assert not PROVIDER.finish(()).begun
