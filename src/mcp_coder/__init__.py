@@ -45,7 +45,7 @@ if TYPE_CHECKING:
         verify_claude_installation,
     )
     from mcp_coder.llm_providers.claude.usage import usage_of
-    from mcp_coder.llm_providers.process import stop_all
+    from mcp_coder.llm_providers.stopping import stop_all
     from mcp_coder.llm_serialization import deserialize_llm_response, serialize_llm_response
     from mcp_coder.llm_types import LLM_RESPONSE_VERSION, LLMResponseDict
 
@@ -65,7 +65,7 @@ _WHERE = {
     "find_claude_executable": "llm_providers.claude.claude_executable_finder",
     "prompt_llm": "llm_interface",
     "serialize_llm_response": "llm_serialization",
-    "stop_all": "llm_providers.process",
+    "stop_all": "llm_providers.stopping",
     "usage_of": "llm_providers.claude.usage",
     "verify_claude_installation": "llm_providers.claude.claude_executable_finder",
     **dict.fromkeys(_ERRORS.split(), "llm_errors"),

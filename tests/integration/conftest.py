@@ -16,6 +16,8 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from importlib.machinery import ModuleSpec
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -101,10 +103,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def model(claude_standin: StandIn, project: Path, monkeypatch: pytest.MonkeyPatch) -> StandIn:
     """Lead the real program of the SDK's wheel, which does not retry, to a model that plays along."""
-    import claude_agent_sdk
-
-    program = Path(claude_agent_sdk.__file__).parent / "_bundled" / "claude"
-    monkeypatch.setenv("MCP_CODER_CLAUDE", str(program))
+    (sdk,) = (find_spec("claude_agent_sdk") or ModuleSpec("", None)).submodule_search_locations or [""]
+    monkeypatch.setenv("MCP_CODER_CLAUDE", str(Path(sdk, "_bundled", "claude")))
     monkeypatch.setenv("CLAUDE_CODE_MAX_RETRIES", "0")
     _without_defaults(monkeypatch)
     return claude_standin
@@ -162,10 +162,9 @@ class Records:
         card: dict[str, Any] = json.loads((self.config_dir / "mcp_coder" / f"{first_id}.json").read_text())
         return card
 
-    def change_card(self, first_id: str, **fields: object) -> None:
-        """Write other values into a session's card."""
-        path = self.config_dir / "mcp_coder" / f"{first_id}.json"
-        path.write_text(json.dumps({**self.card(first_id), **fields}))
+    def write_card(self, card: dict[str, Any]) -> None:
+        """Replace a session's card."""
+        (self.config_dir / "mcp_coder" / f"{card['first_id']}.json").write_text(json.dumps(card))
 
 
 @pytest.fixture

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -268,7 +266,7 @@ def test_s21_ctrl_c_during_a_tool(
     assert len(family) >= 3  # the caller, the program, the tool or the server
     with within(10):
         caller.process.send_signal(signal.SIGINT)
-        assert caller.process.wait(LONGEST) == -signal.SIGINT
+        assert caller.process.wait(LONGEST) == -signal.SIGINT, caller._errors.read_text()
     assert running(family) == remaining_processes() == []
     assert running(bystanders) == bystanders
 

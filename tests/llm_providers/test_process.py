@@ -6,64 +6,16 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import psutil
 import pytest
+from tests.llm_providers.conftest import SLEEP, Start, is_gone, read_until, started_by
 
-from mcp_coder.llm_providers import process as module
-from mcp_coder.llm_providers.base import TURN_MARKER
-from mcp_coder.llm_providers.process import Process, end_identified, is_alive, run_briefly, stop_all
-
-Start = Callable[..., Process]
+from mcp_coder.llm_providers.process import Process, live_processes, run_briefly
 
 READY = "print('ready', flush=True);"
 STUBBORN = "import signal; [signal.signal(n, signal.SIG_IGN) for n in (signal.SIGINT, signal.SIGTERM)];"
-SLEEP = "import time; time.sleep(300)"
-
-
-@pytest.fixture
-def start(tmp_path: Path) -> Iterator[Start]:
-    started: list[Process] = []
-
-    def begin(code: str, marker: str = "") -> Process:
-        number = len(started)
-        env = {**os.environ, TURN_MARKER: marker or f"{tmp_path}-{number}"}
-        process = Process.start(
-            [sys.executable, "-S", "-c", code],
-            env=env,
-            cwd=str(tmp_path),
-            output=str(tmp_path / f"out-{number}"),
-            errors=str(tmp_path / f"err-{number}"),
-        )
-        started.append(process)
-        return process
-
-    yield begin
-    for process in started:
-        process.end(over=True, grace=0)
-        process.close()
-
-
-def read_until(process: Process, count: int, seconds: float = 20) -> list[bytes]:
-    lines: list[bytes] = []
-    deadline = time.monotonic() + seconds
-    while len(lines) < count and time.monotonic() < deadline:
-        process.wait(1)
-        lines += process.read_lines()
-    return lines
-
-
-def started_by(process: Process) -> psutil.Process:
-    """Return the process whose id was printed."""
-    return psutil.Process(int(read_until(process, 1)[0]))
-
-
-def is_gone(process: psutil.Process) -> bool:
-    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
 
 
 def test_lines_go_in_and_come_out(start: Start) -> None:
@@ -211,135 +163,6 @@ def test_stderr_is_kept_and_its_middle_left_out_when_long(start: Start) -> None:
     assert short.endswith("xtail")
 
 
-def test_identity_tells_a_process_from_the_next_of_its_id(start: Start) -> None:
-    process = start(SLEEP)
-    identity = process.identity()
-    assert is_alive(identity)
-    started = identity["started"]
-    assert isinstance(started, float)
-    assert not is_alive({**identity, "started": started - 100})
-    assert not is_alive({**identity, "boot": "another"})
-    assert not is_alive({})
-    process.end(over=False, grace=0)
-    assert not is_alive(identity)
-
-
-def test_an_orphan_is_ended_with_its_children(start: Start) -> None:
-    process = start(
-        "import subprocess, sys; p = subprocess.Popen([sys.executable, '-S', '-c', 'import time; time.sleep(300)']);"
-        "print(p.pid, flush=True); sys.stdin.read()",
-        marker="orphan-turn",
-    )
-    child = started_by(process)
-    end_identified(process.identity(), "orphan-turn")
-    assert is_gone(child)
-    assert process.wait(5)
-    end_identified(process.identity(), "orphan-turn")  # gone already: nothing happens
-
-
-def test_stop_all_ends_what_runs_and_tells_running_turns(start: Start) -> None:
-    before = module.stops()
-    process = start(SLEEP)
-    waiting = threading.Event()
-    seen: list[bool] = []
-
-    def turn() -> None:
-        waiting.set()
-        while not process.interrupted:
-            process.wait(30)
-        seen.append(True)
-        process.end(over=False, grace=0)
-
-    thread = threading.Thread(target=turn)
-    thread.start()
-    waiting.wait(10)
-    stop_all()
-    thread.join(10)
-    assert seen == [True]
-    assert module.stops() == before + 1
-    assert process.exit_code() is not None
-
-
-def test_stop_all_ends_what_nobody_watches_any_more(start: Start) -> None:
-    process = start(SLEEP)
-    stop_all()
-    assert process.exit_code() is not None
-
-
-def test_ctrl_c_is_seen_from_a_worker_while_the_main_thread_handles_it(tmp_path: Path) -> None:
-    code = (
-        "import signal, threading, time\n"
-        "from concurrent.futures import ThreadPoolExecutor\n"
-        "from mcp_coder.llm_providers.process import ctrl_c_under_way\n"
-        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-        "def work():\n"
-        "    print('before', ctrl_c_under_way(), flush=True)\n"
-        "    while not ctrl_c_under_way(): time.sleep(0.01)\n"
-        "    print('seen', flush=True)\n"
-        "assert not ctrl_c_under_way()\n"
-        "{body}"
-    )
-    bodies = {
-        "with": "with ThreadPoolExecutor() as pool: pool.submit(work); time.sleep(60)\n",
-        "exit": "pool = ThreadPoolExecutor(); pool.submit(work); time.sleep(60)\n",
-    }
-    for name, body in bodies.items():
-        with subprocess.Popen(
-            [sys.executable, "-c", code.replace("{body}", body)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-        ) as child:
-            assert child.stdout is not None
-            assert child.stdout.readline() == b"before False\n", name
-            child.send_signal(signal.SIGINT)
-            assert child.stdout.readline() == b"seen\n", name
-            child.wait(20)
-
-
-def test_agents_of_daemon_threads_are_ended_at_interpreter_exit(tmp_path: Path) -> None:
-    code = (
-        "import os, sys, threading\n"
-        "from mcp_coder.llm_providers.process import Process\n"
-        f"p = Process.start([sys.executable, '-S', '-c', {SLEEP!r}], env=dict(os.environ), cwd='/',"
-        f" output={str(tmp_path / 'o')!r}, errors={str(tmp_path / 'e')!r})\n"
-        "threading.Thread(target=p.wait, args=(300,), daemon=True).start()\n"
-        "print(p.pid)\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30
-    )
-    assert not psutil.pid_exists(int(done.stdout))
-
-
-def test_stop_all_may_be_called_from_a_signal_handler_in_mid_turn(tmp_path: Path) -> None:
-    code = (
-        "import os, signal, sys\n"
-        "from mcp_coder.llm_providers.process import Process, stop_all\n"
-        "signal.signal(signal.SIGTERM, lambda *_: (stop_all(), sys.exit(143)))\n"
-        f"p = Process.start([sys.executable, '-S', '-c', {SLEEP!r}], env=dict(os.environ), cwd='/',"
-        f" output={str(tmp_path / 'o')!r}, errors={str(tmp_path / 'e')!r})\n"
-        "print(p.pid, flush=True)\n"
-        "while True: p.wait(60)\n"
-    )
-    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as child:
-        assert child.stdout is not None
-        agent = int(child.stdout.readline())
-        child.send_signal(signal.SIGTERM)
-        assert child.wait(20) == 143
-    assert not psutil.pid_exists(agent)
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks are POSIX")
-def test_a_forked_child_does_not_end_its_parents_agents(start: Start) -> None:
-    process = start(SLEEP)
-    child = os.fork()
-    if child == 0:  # pragma: no cover  # runs in the fork
-        stop_all()
-        os._exit(0)
-    os.waitpid(child, 0)
-    assert process.exit_code() is None
-
-
 def test_run_briefly_gives_what_was_printed() -> None:
     code = "import sys; print('out'); print('err', file=sys.stderr); sys.exit(3)"
     assert run_briefly([sys.executable, "-S", "-c", code], timeout=20) == (3, "out\n", "err\n")
@@ -348,3 +171,28 @@ def test_run_briefly_gives_what_was_printed() -> None:
 def test_run_briefly_is_bounded() -> None:
     with pytest.raises(subprocess.TimeoutExpired):
         run_briefly([sys.executable, "-S", "-c", SLEEP], timeout=0.3)
+
+
+def test_what_runs_is_known_until_it_is_ended(start: Start) -> None:
+    process = start(SLEEP)
+    assert process in live_processes()
+    process.end(over=False, grace=0)
+    assert process not in live_processes()
+    assert process.ending
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks are POSIX")
+def test_a_forked_child_knows_nothing_of_its_parents_agents(tmp_path: Path) -> None:
+    code = (
+        "import os, sys\nfrom mcp_coder.llm_providers.process import Process, live_processes\n"
+        f"p = Process.start([sys.executable, '-S', '-c', {SLEEP!r}], env=dict(os.environ), cwd='/',"
+        f" output={str(tmp_path / 'o')!r}, errors={str(tmp_path / 'e')!r})\n"
+        "child = os.fork()\n"
+        "if child == 0: os._exit(len(live_processes()))\n"
+        "print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), len(live_processes()), p.exit_code())\n"
+        "p.end(over=False, grace=0)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout == "0 1 None\n"

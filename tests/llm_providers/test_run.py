@@ -25,8 +25,8 @@ from mcp_coder.llm_providers.base import TurnBegun, TurnEnded
 from mcp_coder.llm_providers.cards import Card
 from mcp_coder.llm_providers.claude.provider import ClaudeProvider
 from mcp_coder.llm_providers.leases import lease_directory, read_card
-from mcp_coder.llm_providers.process import stop_all
 from mcp_coder.llm_providers.run import run_turn
+from mcp_coder.llm_providers.stopping import stop_all
 from mcp_coder.llm_requests import new_request
 from mcp_coder.llm_types import LLMResponseDict
 from mcp_coder.testing import Exit, FakeClaude, Hang, LeaveChild, Print, Sleep, Stderr, Turn, WaitForPrompt

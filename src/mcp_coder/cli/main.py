@@ -85,6 +85,6 @@ def _invoke(arguments: list[str]) -> int:
 
 def _end_agents() -> None:
     """End what a command that failed may have left running in other threads."""
-    process = sys.modules.get("mcp_coder.llm_providers.process")
-    if process is not None:
-        process.stop_all()
+    stopping = sys.modules.get("mcp_coder.llm_providers.stopping")
+    if stopping is not None:
+        stopping.stop_all()

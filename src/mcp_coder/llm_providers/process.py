@@ -13,37 +13,29 @@ missing, ``Popen.terminate`` and ``Popen.kill`` take their place.
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from mcp_coder.llm_providers.base import TURN_MARKER
+from mcp_coder.llm_providers.descendants import (
+    INTERRUPT_SECONDS,
+    TERMINATE_SECONDS,
+    end_leftovers,
+    identity_of,
+    marked,
+)
 
 if TYPE_CHECKING:
     import psutil
 
-__all__ = [
-    "Process",
-    "ctrl_c_under_way",
-    "end_identified",
-    "is_alive",
-    "run_briefly",
-    "stop_all",
-    "stops",
-]
+__all__ = ["Process", "live_processes", "run_briefly"]
 
-INTERRUPT_SECONDS = 2.0
-TERMINATE_SECONDS = 3.0
-LEFTOVER_SECONDS = 0.4
-_NOTICE_SECONDS = 0.5
-"""How long ``stop_all`` gives the turns' own threads to begin the ladder, which they then climb side by side."""
 _POSIX = os.name == "posix"
 _SHORTEST_POLL, _LONGEST_POLL = 0.001, 0.02
 
@@ -116,7 +108,7 @@ class Process:
 
     def identity(self) -> dict[str, object]:
         """Return what tells this process from every other, also after its id was used again."""
-        return {"pid": self.pid, "started": _start_time(self.pid), "boot": _boot_id()}
+        return identity_of(self.pid)
 
     def exit_code(self) -> int | None:
         """Return how it exited (negative: the signal that ended it), or None while it runs."""
@@ -265,8 +257,12 @@ class Process:
                 return
 
     def _exits_within(self, seconds: float) -> bool:
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._popen.wait(seconds)
+        # Not Popen.wait(timeout): it looks every 50 ms only, and every turn ends here.
+        until = time.monotonic() + seconds
+        pause = _SHORTEST_POLL
+        while self.exit_code() is None and (left := until - time.monotonic()) > 0:
+            time.sleep(min(pause, left))
+            pause = min(pause * 1.2, _LONGEST_POLL)
         return self.exit_code() is not None
 
     def _send(self, number: int) -> None:
@@ -288,120 +284,17 @@ class Process:
                 os.killpg(self.pid, signal.SIGKILL) if _POSIX else self._popen.kill()
             self._popen.wait()
         leftovers = [child for child in descendants.values() if child.is_running()]
-        leftovers += _marked(self._marker, self.started_at, {child.pid for child in leftovers})
-        _end_leftovers(leftovers)
+        leftovers += marked(self._marker, self.started_at, {child.pid for child in leftovers})
+        end_leftovers(leftovers)
 
 
 def _new_file(path: str) -> int:
     return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
 
 
-def _marked(marker: str, since: float, known: set[int]) -> Iterator[psutil.Process]:
-    """Yield the processes that carry this turn's marker: those whose parent left before they were noted."""
-    import psutil
-
-    if not marker:
-        return
-    for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error, OSError):
-            # A clock may be set back a little between the two; reading an environment is the costly part.
-            young = process.create_time() >= since - 2
-            if young and process.pid not in known and _carries(process, marker):
-                yield process
-
-
-def _carries(process: psutil.Process, marker: str) -> bool:
-    return marker in process.environ().get(TURN_MARKER, "").split(":")
-
-
-def _end_leftovers(leftovers: Sequence[psutil.Process]) -> None:
-    import psutil
-
-    for process in leftovers:
-        with contextlib.suppress(psutil.Error):
-            process.terminate()
-    _, alive = psutil.wait_procs(leftovers, timeout=LEFTOVER_SECONDS)
-    for process in alive:
-        with contextlib.suppress(psutil.Error):
-            process.kill()
-    psutil.wait_procs(alive, timeout=LEFTOVER_SECONDS)
-
-
-# --- processes that we did not start, told by their identity
-
-
-def _start_time(pid: int) -> float:
-    import psutil
-
-    try:
-        return psutil.Process(pid).create_time()
-    except psutil.Error:
-        return 0.0
-
-
-def _boot_id() -> str:
-    try:
-        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
-            return file.read().strip()
-    except OSError:
-        import psutil
-
-        return f"boot-{psutil.boot_time():.0f}"
-
-
-def _identified(identity: Mapping[str, object]) -> psutil.Process | None:
-    """Return the running process of this identity; None where it is gone, a zombie, or of another boot."""
-    import psutil
-
-    pid, started = identity.get("pid"), identity.get("started")
-    if (
-        not isinstance(pid, int)
-        or not isinstance(started, (int, float))
-        or identity.get("boot") != _boot_id()
-    ):
-        return None
-    try:
-        process = psutil.Process(pid)
-        # A start time is worked out from the boot time, which moves when the clock is set: hence 2 s.
-        same = abs(process.create_time() - started) < 2 and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.Error:
-        return None
-    return process if same else None
-
-
-def is_alive(identity: Mapping[str, object]) -> bool:
-    """Return whether the process of this identity (see ``Process.identity``) still runs on this machine."""
-    return _identified(identity) is not None
-
-
-def end_identified(identity: Mapping[str, object], marker: str) -> None:
-    """End a process that another process of ours started, with its descendants, by the stop ladder.
-
-    Args:
-        identity: as ``Process.identity`` gave it.
-        marker: the ``TURN_MARKER`` of its turn; empty: only what descends from it is found.
-    """
-    import psutil
-
-    process = _identified(identity)
-    if process is None:
-        return
-    descendants: dict[int, psutil.Process] = {}
-    for number, seconds in ((signal.SIGINT, INTERRUPT_SECONDS), (signal.SIGTERM, TERMINATE_SECONDS)):
-        with contextlib.suppress(psutil.Error):
-            descendants.update((child.pid, child) for child in process.children(recursive=True))
-            process.send_signal(number)
-        if not psutil.wait_procs([process], timeout=seconds)[1]:
-            break
-    leftovers = [each for each in (process, *descendants.values()) if each.is_running()]
-    leftovers += _marked(marker, process.create_time() if process.is_running() else 0, set(descendants))
-    _end_leftovers(leftovers)
-
-
-# --- all of this process at once
+# --- those that run
 
 _live: set[Process] = set()
-_stops = 0
 _live_lock = threading.RLock()
 
 
@@ -415,69 +308,15 @@ def _forget(process: Process) -> None:
         _live.discard(process)
 
 
-def _live_now() -> list[Process]:
+def live_processes() -> list[Process]:
+    """Return the processes that this one has started and not ended yet."""
     with _live_lock:
         return list(_live)
-
-
-def stop_all() -> None:
-    """End every agent that this process runs, with all that they started; their turns raise ``InterruptedTurnError``.
-
-    For services that are told to stop; may be called from a signal handler. Returns when all are gone, within about
-    6 seconds.
-
-    Example::
-
-        signal.signal(signal.SIGTERM, lambda *_: (mcp_coder.stop_all(), sys.exit(143)))
-    """
-    global _stops
-    _stops += 1
-    for process in _live_now():
-        process.interrupted = True
-    until = time.monotonic() + _NOTICE_SECONDS
-    while time.monotonic() < until and not all(process.ending for process in _live_now()):
-        time.sleep(0.01)
-    for (
-        process
-    ) in _live_now():  # whose thread does not look any more, or is this very one; else: waits for it
-        process.end(over=False, grace=0)
-
-
-def stops() -> int:
-    """Return how often ``stop_all`` was called: a turn that began before the last one is to stop, wherever it is."""
-    return _stops
-
-
-@atexit.register
-def _stop_at_exit() -> None:
-    """End what daemon threads left running when the interpreter goes."""
-    if _live_now():
-        stop_all()
 
 
 if hasattr(os, "register_at_fork"):
     # A forked child shares the record but not the agents: they are its parent's to end.
     os.register_at_fork(after_in_child=_live.clear)
-
-
-def ctrl_c_under_way() -> bool:
-    """Return whether the main thread is on its way out after Ctrl-C, asked from another thread.
-
-    Python gives KeyboardInterrupt to the main thread alone, which then joins its worker threads (``with
-    ThreadPoolExecutor()``, the interpreter's own exit): each would sit out its agent's turn. So a worker looks at what
-    the main thread is handling, or what ended it.
-    """
-    main = threading.main_thread()
-    if threading.current_thread() is main:
-        return False
-    handled = sys._current_exceptions().get(main.ident or 0)
-    error = handled[1] if isinstance(handled, tuple) else handled  # a tuple before Python 3.12
-    while error is not None:
-        if isinstance(error, KeyboardInterrupt):
-            return True
-        error = error.__context__
-    # What ended the main thread; at an interactive prompt it only ended the last command.
-    return isinstance(getattr(sys, "last_value", None), KeyboardInterrupt) and not hasattr(sys, "ps1")
 
 
 def run_briefly(

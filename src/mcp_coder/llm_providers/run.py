@@ -22,8 +22,8 @@ from mcp_coder.llm_providers.cards import Card, check_directory, reenter
 from mcp_coder.llm_providers.deadline import Deadline
 from mcp_coder.llm_providers.leases import own_holder
 from mcp_coder.llm_providers.places import new_turn_files, remove_turn_files, set_aside
-from mcp_coder.llm_providers.process import ctrl_c_under_way, stops
 from mcp_coder.llm_providers.sessions import Held, entered, settle
+from mcp_coder.llm_providers.stopping import ctrl_c_under_way, stops
 from mcp_coder.llm_requests import TurnRequest
 from mcp_coder.llm_types import LLMResponseDict
 
@@ -96,8 +96,12 @@ def _with_absolute_paths(request: TurnRequest) -> TurnRequest:
     """Return the request with its paths made absolute from here: the agent may run elsewhere.
 
     Raises:
-        InvalidRequestError: an MCP configuration file is not there.
+        InvalidRequestError: the directory or an MCP configuration file is not there; nobody should wait for a
+            session to be told so.
     """
+    cwd = None if request.cwd is None else _absolute_path(request.cwd)
+    if cwd is not None and not os.path.isdir(cwd):
+        raise InvalidRequestError(f"cwd {cwd!r} is no directory", session_id=request.session_id)
     config = request.mcp_config
     if isinstance(config, str):
         config = _absolute_path(config)
@@ -105,7 +109,7 @@ def _with_absolute_paths(request: TurnRequest) -> TurnRequest:
             raise InvalidRequestError(f"mcp_config: there is no file {config}; give a file or a mapping")
     return dataclasses.replace(
         request,
-        cwd=None if request.cwd is None else _absolute_path(request.cwd),
+        cwd=cwd,
         add_dirs=tuple(_absolute_path(each) for each in request.add_dirs),
         mcp_config=config,
     )

@@ -18,15 +18,16 @@ from mcp_coder.llm_errors import InterruptedTurnError, SessionBusyError
 from mcp_coder.llm_providers.base import Agent, Entry, Provider, RawEvent
 from mcp_coder.llm_providers.cards import Card, enter_fork, enter_new, enter_session, settled
 from mcp_coder.llm_providers.deadline import Deadline
+from mcp_coder.llm_providers.descendants import end_identified, is_alive
 from mcp_coder.llm_providers.leases import Lease, lease_directory, read_card
 from mcp_coder.llm_providers.places import remove_turn_files
-from mcp_coder.llm_providers.process import end_identified, is_alive
 from mcp_coder.llm_requests import TurnRequest
 
 __all__ = ["Held", "entered", "named_session_id", "settle"]
 
 _NAMESPACE = uuid.UUID("5f1c8f2e-7c0c-5d0e-9a55-0a1d8b7f4c21")
-_LADDER_SECONDS = 5.0
+_LADDER_SECONDS = 6.5
+"""The longest that ending an orphan with all that it started takes."""
 _LONGEST_ORPHAN_SILENCE = 600.0
 _LOOK_SECONDS = 0.05
 _STOPPED_WAITING = "stopped before the turn began; nothing was sent"

@@ -23,8 +23,11 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+    import psutil
+
     from .program_script import Step
 
+_DEATH_SECONDS = 5.0
 DEFAULT_VERSION = "2.1.330 (Claude Code)"
 
 
@@ -201,5 +204,22 @@ def _kill(pid: int, sign: str) -> None:
 
     with contextlib.suppress(psutil.Error):
         process = psutil.Process(pid)
-        if any(sign in word for word in process.cmdline()):
+        if any(sign in word for word in _command_line(process)):
             process.kill()
+            _wait_until_dead(process)
+
+
+def _wait_until_dead(process: psutil.Process) -> None:
+    """Wait for the end of a killed process, without taking its exit status from whoever started it."""
+    deadline = time.monotonic() + _DEATH_SECONDS
+    while process.is_running() and process.status() != "zombie" and time.monotonic() < deadline:
+        time.sleep(0.002)
+
+
+def _command_line(process: psutil.Process) -> list[str]:
+    """Return a command line; it is empty for a moment while a process turns into another program."""
+    for _ in range(100):
+        if words := process.cmdline():
+            return words
+        time.sleep(0.01)
+    return []

@@ -219,6 +219,7 @@ STATS = {"spawned": 2, "completed": 1, "failed": 0, "killed": {"parent": 0, "use
         pytest.param({**STATS, "completed": 2}, True, id="all_completed"),
         pytest.param({**STATS, "failed": 1}, True, id="one_failed"),
         pytest.param({**STATS, "killed": {"user": 1}}, True, id="one_killed"),
+        pytest.param({"started_in_background": 1}, False, id="a_report_may_follow"),
     ],
 )
 def test_what_sub_agents_go_on_to_use_is_not_known(stats: dict[str, object], known: bool) -> None:

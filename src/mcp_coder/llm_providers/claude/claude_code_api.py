@@ -194,6 +194,10 @@ class ApiLive(ClaudeLive):
         )
 
 
+class _ProgramEndedError(Exception):
+    """The program is gone. How it exited is for the judge to say, alike in both methods: it is no error of the SDK."""
+
+
 class _Conversation(threading.Thread):
     """The SDK in its thread: what the program printed goes in by ``deliver``, the SDK's messages pile up."""
 
@@ -241,7 +245,7 @@ class _Conversation(threading.Thread):
         """Import the SDK and hold the conversation; whatever it raises is kept, not lost in a thread."""
         try:
             asyncio.run(self._converse())
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, _ProgramEndedError):
             pass
         except Exception as error:  # noqa: BLE001  # translated by whoever reads it
             self.error = error
@@ -276,7 +280,7 @@ def _transport(
     process: Process, inbox: asyncio.Queue[dict[str, Any] | None], conversation: _Conversation
 ) -> Any:
     """Return the SDK's ``Transport`` over a program that runs already; its base class comes with the SDK."""
-    from claude_agent_sdk import ProcessError, Transport
+    from claude_agent_sdk import Transport
 
     class FileTransport(Transport):
         """Writes to the program's stdin, reads what the turn's own loop took from its output file."""
@@ -291,8 +295,8 @@ def _transport(
             while (event := await inbox.get()) is not None:
                 yield event
             # A connecting SDK waits for an answer, for a minute, unless it is told that there will be none.
-            if process.exit_code() or not conversation.connected:
-                raise ProcessError("the program ended", exit_code=process.exit_code())
+            if not conversation.connected:
+                raise _ProgramEndedError("the program has ended")
 
         async def close(self) -> None:
             pass  # the turn's own loop ends the program

@@ -13,6 +13,7 @@ turn before must be known. Money is added up as decimals of what was printed.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
@@ -31,8 +32,8 @@ def usage_of(response: LLMResponseDict, previous: LLMResponseDict | None = None)
         response: the turn.
         previous: the turn before it in the same session (for a fork: the last turn that it shares). Where the agent
             printed totals only, a turn's cost is their difference; without ``previous`` it is then None, except for a
-            session's first turn. It is None, too, where sub-agents were still at work when the agent answered: only
-            all of the turn's events (``usage_of_events``) show what they used.
+            session's first turn. It is None, too, where work went on behind the answer, in sub-agents or on their
+            reports: only all of the turn's events (``usage_of_events``) show what that used.
 
     Example::
 
@@ -41,7 +42,10 @@ def usage_of(response: LLMResponseDict, previous: LLMResponseDict | None = None)
         usage_of(second, first).cost_usd  # Decimal("0.0005")
     """
     before = _results_of(previous)[-1:] if previous is not None else ()
-    return _usage(_results_of(response), before[0] if before else None, _messages_of(response))
+    found = _usage(_results_of(response), before[0] if before else None, _messages_of(response))
+    if response["method"] != "api" and _reports_may_follow(response["raw_response"]):
+        return dataclasses.replace(found, cost_usd=None)
+    return found
 
 
 def usage_of_events(events: Sequence[RawEvent], previous: RawEvent | None = None) -> Usage:
@@ -63,6 +67,12 @@ def _results_of(response: LLMResponseDict) -> tuple[RawEvent, ...]:
 def _messages_of(response: LLMResponseDict) -> tuple[RawEvent, ...]:
     messages = list_in(response["raw_response"], "raw_messages")
     return tuple(message for message in messages if isinstance(message, Mapping))
+
+
+def _reports_may_follow(result: RawEvent) -> bool:
+    """Return whether the agent may have gone on behind this answer, with the report of a sub-agent."""
+    answers_one = mapping_in(result, "origin").get("kind") == "task-notification"
+    return not answers_one and bool(number_in(mapping_in(result, "subagent_stats"), "started_in_background"))
 
 
 def _usage(results: Sequence[RawEvent], previous: RawEvent | None, events: Sequence[RawEvent]) -> Usage:

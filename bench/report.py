@@ -1,0 +1,96 @@
+"""What was measured, as a table for people and as JSON for programs. Pure, but for the drawing by rich."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from .figures import Figure
+from .ratios import Comparison, Pair, compare, verdict
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Measured:
+    """A figure with its pairs."""
+
+    figure: Figure
+    pairs: tuple[Pair, ...]
+
+    @property
+    def comparison(self) -> Comparison:
+        """What the pairs say."""
+        return compare(self.pairs)
+
+    @property
+    def verdict(self) -> str:
+        """Whether the goal was reached."""
+        return verdict(self.comparison, self.figure.goal)
+
+
+def table_of(results: Sequence[Measured]) -> Table:
+    """Return the table: a row for each figure."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE, header_style="bold")
+    for heading in ("figure", "ours", "beside"):
+        table.add_column(heading, overflow="fold")
+    for heading in ("ours", "beside", "ratio", "middle half", "95 %", "pairs", "goal"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    for result in results:
+        table.add_row(*map(Text, _row(result)))  # not as rich's markup, in which brackets vanish
+    return table
+
+
+def _row(result: Measured) -> tuple[str, ...]:
+    figure, said = result.figure, result.comparison
+    return (
+        figure.name,
+        figure.ours,
+        figure.peer,
+        _amount(said.ours, figure.unit),
+        _amount(said.peer, figure.unit),
+        _ratio(said.ratio),
+        _range(said.quartiles),
+        _range(said.interval),
+        str(said.pairs),
+        "" if figure.goal is None else f"≤ {figure.goal:g}",
+        result.verdict,
+    )
+
+
+def _amount(value: float, unit: str) -> str:
+    if unit == "s" and value < 1:
+        return f"{value * 1000:.1f} ms"
+    return f"{value:.2f} {unit}" if value < 10 else f"{value:.1f} {unit}"
+
+
+def _ratio(value: float) -> str:
+    return f"{value:.3f}" if value < 10 else f"{value:.0f}"
+
+
+def _range(ends: tuple[float, float]) -> str:
+    return f"{_ratio(ends[0])} – {_ratio(ends[1])}"
+
+
+def json_of(machine: Mapping[str, object], results: Sequence[Measured]) -> dict[str, object]:
+    """Return everything as plain JSON: where it ran, and each figure with all its pairs (ours, peer)."""
+    return {"machine": dict(machine), "figures": [_figure_json(result) for result in results]}
+
+
+def _figure_json(result: Measured) -> dict[str, object]:
+    figure = result.figure
+    said = {field.name: getattr(figure, field.name) for field in dataclasses.fields(figure)}
+    del said["sides"], said["pairs"]
+    return {
+        **said,
+        **dataclasses.asdict(result.comparison),
+        "verdict": result.verdict,
+        "measured": [[pair.ours, pair.peer] for pair in result.pairs],
+    }

@@ -1,0 +1,151 @@
+"""Processes that we did not start ourselves: what an agent started, and agents whose starter died.
+
+They are told by their place below a process, by a marker in their environment, or by an identity that a card keeps;
+never by name, and nothing else is ever touched.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from mcp_coder.llm_providers.base import TURN_MARKER
+
+if TYPE_CHECKING:
+    import psutil
+
+__all__ = [
+    "INTERRUPT_SECONDS",
+    "TERMINATE_SECONDS",
+    "end_identified",
+    "end_leftovers",
+    "identity_of",
+    "is_alive",
+    "marked",
+]
+
+INTERRUPT_SECONDS = 2.0
+"""How long an agent is given after SIGINT, before SIGTERM."""
+TERMINATE_SECONDS = 3.0
+"""How long it is given after SIGTERM, before SIGKILL."""
+_LEFTOVER_SECONDS = 0.4
+
+
+# --- by their marker
+
+
+def marked(marker: str, since: float, known: set[int]) -> Iterator[psutil.Process]:
+    """Yield the processes that carry this turn's marker: those whose parent left before they were noted."""
+    import psutil
+
+    if not marker:
+        return
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            # A clock may be set back a little between the two; reading an environment is the costly part.
+            young = process.create_time() >= since - 2
+            if young and process.pid not in known and _carries(process, marker):
+                yield process
+
+
+def _carries(process: psutil.Process, marker: str) -> bool:
+    return marker in process.environ().get(TURN_MARKER, "").split(":")
+
+
+def end_leftovers(leftovers: Sequence[psutil.Process]) -> None:
+    """End these processes: SIGTERM, then SIGKILL."""
+    import psutil
+
+    for process in leftovers:
+        with contextlib.suppress(psutil.Error):
+            process.terminate()
+    _, alive = psutil.wait_procs(leftovers, timeout=_LEFTOVER_SECONDS)
+    for process in alive:
+        with contextlib.suppress(psutil.Error):
+            process.kill()
+    psutil.wait_procs(alive, timeout=_LEFTOVER_SECONDS)
+
+
+# --- by their identity
+
+
+def identity_of(pid: int) -> dict[str, object]:
+    """Return what tells this process from every other, also after its id was used again."""
+    return {"pid": pid, "started": _start_time(pid), "boot": _boot_id()}
+
+
+def _start_time(pid: int) -> float:
+    import psutil
+
+    try:
+        return psutil.Process(pid).create_time()
+    except psutil.Error:
+        return 0.0
+
+
+def _boot_id() -> str:
+    try:
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+            return file.read().strip()
+    except OSError:
+        import psutil
+
+        return f"boot-{psutil.boot_time():.0f}"
+
+
+def _identified(identity: Mapping[str, object]) -> psutil.Process | None:
+    """Return the running process of this identity; None where it is gone, a zombie, or of another boot."""
+    import psutil
+
+    pid, started = identity.get("pid"), identity.get("started")
+    if (
+        not isinstance(pid, int)
+        or not isinstance(started, (int, float))
+        or identity.get("boot") != _boot_id()
+    ):
+        return None
+    try:
+        process = psutil.Process(pid)
+        # A start time is worked out from the boot time, which moves when the clock is set: hence 2 s.
+        same = abs(process.create_time() - started) < 2 and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return None
+    return process if same else None
+
+
+def is_alive(identity: Mapping[str, object]) -> bool:
+    """Return whether the process of this identity (see ``identity_of``) still runs on this machine."""
+    return _identified(identity) is not None
+
+
+def end_identified(identity: Mapping[str, object], marker: str) -> None:
+    """End an agent that another process of ours started, with its descendants, by the stop ladder.
+
+    Where the agent is gone already, what it left behind is ended.
+
+    Args:
+        identity: as ``identity_of`` gave it.
+        marker: the ``TURN_MARKER`` of its turn; empty: only what descends from it is found.
+    """
+
+    process = _identified(identity)
+    descendants: dict[int, psutil.Process] = {}
+    if process is not None:
+        _climb(process, descendants)
+    found = [each for each in descendants.values() if each.is_running()]
+    end_leftovers([*found, *marked(marker, 0, {each.pid for each in found})])
+
+
+def _climb(process: psutil.Process, descendants: dict[int, psutil.Process]) -> None:
+    """End a process by the stop ladder; what is left, itself included, is in ``descendants``."""
+    import psutil
+
+    descendants[process.pid] = process
+    for number, seconds in ((signal.SIGINT, INTERRUPT_SECONDS), (signal.SIGTERM, TERMINATE_SECONDS)):
+        with contextlib.suppress(psutil.Error):
+            descendants.update((child.pid, child) for child in process.children(recursive=True))
+            process.send_signal(number)
+        if not psutil.wait_procs([process], timeout=seconds)[1]:
+            return

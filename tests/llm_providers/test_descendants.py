@@ -1,0 +1,68 @@
+"""Processes told by identity and by marker, and ended; nothing else is touched."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from tests.llm_providers.conftest import SLEEP, Start, is_gone, started_by
+
+from mcp_coder.llm_providers.descendants import end_identified, identity_of, is_alive, marked
+
+
+def test_identity_tells_a_process_from_the_next_of_its_id(start: Start) -> None:
+    process = start(SLEEP)
+    identity = process.identity()
+    assert is_alive(identity)
+    started = identity["started"]
+    assert isinstance(started, float)
+    assert not is_alive({**identity, "started": started - 100})
+    assert not is_alive({**identity, "boot": "another"})
+    assert not is_alive({})
+    process.end(over=False, grace=0)
+    assert not is_alive(identity)
+
+
+def test_an_orphan_is_ended_with_its_children(start: Start) -> None:
+    process = start(
+        "import subprocess, sys; p = subprocess.Popen([sys.executable, '-S', '-c', 'import time; time.sleep(300)']);"
+        "print(p.pid, flush=True); sys.stdin.read()",
+        marker="orphan-turn",
+    )
+    child = started_by(process)
+    end_identified(process.identity(), "orphan-turn")
+    assert is_gone(child)
+    assert process.wait(5)
+    end_identified(process.identity(), "orphan-turn")  # gone already: nothing happens
+
+
+def test_what_a_dead_agent_left_is_ended_by_its_marker(start: Start) -> None:
+    process = start(
+        "import subprocess, sys; p = subprocess.Popen([sys.executable, '-S', '-c', 'import time; time.sleep(300)']);"
+        "print(p.pid, flush=True); sys.exit()",
+        marker="dead-turn",
+    )
+    identity = process.identity()
+    left = started_by(process)
+    while process.exit_code() is None:
+        process.wait(1)
+    bystander = start(SLEEP, marker="dead-turn-of-another")
+    end_identified(identity, "dead-turn")
+    assert is_gone(left)
+    assert bystander.exit_code() is None
+
+
+def test_a_marker_is_found_behind_those_of_outer_turns(start: Start) -> None:
+    process = start(SLEEP, marker="outer:inner")
+    for marker in ("outer", "inner"):
+        assert [each.pid for each in marked(marker, 0, set())] == [process.pid]
+        assert list(marked(marker, 0, {process.pid})) == []
+    assert list(marked("out", 0, set())) == []
+    assert list(marked("", 0, set())) == []
+
+
+def test_an_identity_of_nobody_is_not_alive() -> None:
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", "import os; print(os.getpid())"], capture_output=True, check=True
+    )
+    assert not is_alive(identity_of(int(done.stdout)))
