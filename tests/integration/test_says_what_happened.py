@@ -62,10 +62,11 @@ def ask(question: Any, method: str = "cli", **options: Any) -> LLMResponseDict:
     return prompt_llm(question, method=method, **{"timeout": LONGEST, **options})
 
 
-def failure_of(question: Any, method: str = "cli", **options: Any) -> Any:
-    """Return the error that a turn ends with."""
-    with pytest.raises(LLMError) as caught:
+def failure_of(expected: type[LLMError], question: Any, method: str = "cli", **options: Any) -> Any:
+    """Return the error of this very class that a turn ends with."""
+    with pytest.raises(expected) as caught:
         ask(question, method, **options)
+    assert type(caught.value) is expected
     return caught.value
 
 
@@ -85,14 +86,18 @@ STATUSES: dict[int, tuple[type[AgentError], bool]] = {
 }
 
 
+_WORDS = {404: "issue with the selected model", 413: "Request too large"}  # where the program has its own
+
+
 @both_methods
 @pytest.mark.parametrize("status", STATUSES)
 def test_s30_errors_of_the_model(model: StandIn, method: str, status: int) -> None:
     model.server.add_rule(Reply.error(status, message="for reasons of its own"))
-    error = failure_of("Hello", method)
-    assert (type(error), error.retryable) == STATUSES[status]
+    expected, retryable = STATUSES[status]
+    error = failure_of(expected, "Hello", method)
+    assert error.retryable is retryable
     assert error.status == error.raw["api_error_status"] == status
-    assert status == 413 or "for reasons of its own" in str(error)  # at 413 the program has words of its own
+    assert _WORDS.get(status, "for reasons of its own") in str(error)
     assert error.raw["is_error"] is True
     assert error.raw["session_id"] == error.session_id == model.server.turns()[0].session_id
     assert_not_sent_again(model, status)
@@ -108,34 +113,33 @@ def assert_not_sent_again(model: StandIn, status: int) -> None:
 @both_methods
 def test_s30_a_failed_turn_leaves_the_session_open(model: StandIn, method: str) -> None:
     model.server.add_rule(Reply.error(529), times=1)
-    session = failure_of("Hello", method).session_id
+    session = failure_of(ServerError, "Hello", method).session_id
     answer = ask("My favorite color is blue", method, session_id=session, after_failure="drop")
     assert (answer["session_id"], answer["text"]) == (session, "Noted: my favorite color is blue")
     assert model.server.turns()[-1].prompts == ["My favorite color is blue"]
 
 
 BROKEN_ANSWERS = {
-    "overloaded in mid-answer": (Reply.stream_error("overloaded_error", after="so far"), ServerError),
-    "connection cut in mid-answer": (Reply.cut(after="so far"), ServerError),
-    "connection cut before it": (Reply.cut(), ServerError),
+    "overloaded in mid-answer": Reply.stream_error("overloaded_error", after="so far"),
+    "connection cut in mid-answer": Reply.cut(after="so far"),
+    "connection cut before it": Reply.cut(),
 }
 
 
 @both_methods
 @pytest.mark.parametrize("case", BROKEN_ANSWERS)
 def test_s30_answers_that_break_off(model: StandIn, method: str, case: str) -> None:
-    reply, expected = BROKEN_ANSWERS[case]
-    model.server.add_rule(reply)
-    error = failure_of("Hello", method)
-    assert (type(error), error.retryable) == (expected, True)
+    model.server.add_rule(BROKEN_ANSWERS[case])
+    error = failure_of(ServerError, "Hello", method)
+    assert error.retryable
     assert error.response is None
 
 
 @both_methods
 def test_s30_nobody_listens_at_the_service(model: StandIn, method: str) -> None:
     model.server.close()
-    error = failure_of("Hello", method)
-    assert (type(error), error.status, error.retryable) == (ServerError, None, True)
+    error = failure_of(ServerError, "Hello", method)
+    assert (error.status, error.retryable) == (None, True)
 
 
 @both_methods
@@ -144,8 +148,8 @@ def test_s30_retries_of_the_program_end_with_the_time_limit(
 ) -> None:
     monkeypatch.delenv("CLAUDE_CODE_MAX_RETRIES")
     model.server.add_rule(Reply.error(529))
-    error = failure_of("Hello", method, timeout=7)
-    assert (type(error), error.kind) == (LLMTimeoutError, "total")
+    assert failure_of(LLMTimeoutError, "Hello", method, timeout=7).kind == "total"
+    assert "while it tried again after HTTP 529" in str(error)
     assert len(model.server.turns()) > 1
     assert remaining_processes() == []
 
@@ -156,8 +160,8 @@ def test_s30_not_logged_in(
     model: StandIn, monkeypatch: pytest.MonkeyPatch, method: str, key: str | None
 ) -> None:
     monkeypatch.delenv("ANTHROPIC_API_KEY") if key is None else monkeypatch.setenv("ANTHROPIC_API_KEY", key)
-    error = failure_of("Hello", method)
-    assert (type(error), error.status, error.retryable) == (AuthenticationError, None, False)
+    error = failure_of(AuthenticationError, "Hello", method)
+    assert (error.status, error.retryable) == (None, False)
     assert "/login" in str(error)
     assert "ANTHROPIC_API_KEY" in str(error)
     assert model.server.turns() == ()
@@ -170,12 +174,11 @@ def test_s30_somebody_else_ends_the_program(
 ) -> None:
     model.server.add_rule(Reply.hang(after="so far"), prompt="hang")
     with ThreadPoolExecutor(1) as pool:
-        turn = pool.submit(failure_of, "hang", method)
+        turn = pool.submit(failure_of, InterruptedTurnError, "hang", method)
         model.server.wait_for("hang", LONGEST)
         for program in remaining_processes():
             program.send_signal(number)
         error = turn.result()
-    assert type(error) is InterruptedTurnError
     assert ask("What did I say?", session_id=error.session_id)["text"].startswith("You")
 
 
@@ -194,8 +197,8 @@ def test_s30_somebody_else_ends_the_program(
 )
 def test_s31_limits(model: StandIn, method: str, options: dict[str, Any], limit: str, requests: int) -> None:
     model.server.add_rule(Reply.tool_use("Bash", command="echo once more"), at="any")
-    error = failure_of("Hello", method, allowed_tools=["Bash"], **options)
-    assert (type(error), error.limit, error.retryable) == (LimitReachedError, limit, False)
+    error = failure_of(LimitReachedError, "Hello", method, allowed_tools=["Bash"], **options)
+    assert (error.limit, error.retryable) == (limit, False)
     assert len(model.server.turns()) == requests
     assert error.raw["total_cost_usd"] > 0
     (used,) = error.raw["modelUsage"].values()
@@ -256,16 +259,26 @@ PROGRAMS: dict[str, tuple[tuple[Step, ...], dict[str, Any], Verdict]] = {
 }
 
 
-@both_methods
-@pytest.mark.parametrize("case", PROGRAMS)
+# Without the SDK only: to it the program answers line by line, or not at all.
+_OTHER_FORMS = ("an array", "an object over many lines")
+
+
+@pytest.mark.parametrize(
+    ("case", "method"),
+    [
+        (case, method)
+        for case in PROGRAMS
+        for method in ("cli", "api")
+        if method == "cli" or case not in _OTHER_FORMS
+    ],
+)
 def test_s32_programs(fake: FakeClaude, method: str, case: str) -> None:
     steps, options, verdict = PROGRAMS[case]
     fake.script(*steps, **options)
     if isinstance(verdict, str):
         assert ask("Hello", method)["text"] == verdict
         return
-    error = failure_of("Hello", method)
-    assert type(error) is verdict
+    error = failure_of(verdict, "Hello", method)
     assert error.session_id == fake.calls()[0].flag("--session-id")
     assert len(fake.calls()) == 1  # never asked again
 
@@ -311,8 +324,7 @@ def test_s33_a_denied_tool_is_listed(model: StandIn, denied: Path, method: str) 
 def test_s33_a_denied_tool_raises_where_the_caller_wants_it(
     model: StandIn, denied: Path, method: str
 ) -> None:
-    error = failure_of("write it", method, on_denial="error")
-    assert type(error) is PermissionDeniedError
+    error = failure_of(PermissionDeniedError, "write it", method, on_denial="error")
     assert [denial["tool_name"] for denial in error.denials] == ["Write"]
     assert error.response["session_id"] == error.session_id
     assert error.response["text"].startswith("The tool said: ")  # what was paid for is not lost
@@ -349,8 +361,7 @@ def servers(tmp_path: Path) -> dict[str, Any]:
 
 @both_methods
 def test_s33_a_required_server_that_failed(model: StandIn, servers: dict[str, Any], method: str) -> None:
-    error = failure_of("Hello", method, mcp_config=servers, require_mcp=["up", "down"])
-    assert type(error) is AgentError
+    error = failure_of(AgentError, "Hello", method, mcp_config=servers, require_mcp=["up", "down"])
     assert "down (failed)" in str(error)
     assert "up (" not in str(error)
     assert error.response["text"] == "echo: Hello"
@@ -360,7 +371,7 @@ def test_s33_a_required_server_that_failed(model: StandIn, servers: dict[str, An
 def test_s33_a_required_server_that_nobody_configured(
     model: StandIn, servers: dict[str, Any], method: str
 ) -> None:
-    error = failure_of("Hello", method, mcp_config=servers, require_mcp=["up", "other"])
+    error = failure_of(AgentError, "Hello", method, mcp_config=servers, require_mcp=["up", "other"])
     assert "other (not configured)" in str(error)
 
 
@@ -417,20 +428,19 @@ def test_s34_no_prompt_in_any_command_line(
 
 
 @contextmanager
-def hanging(model: StandIn, prompt: str, method: str, **options: Any) -> Iterator[None]:
+def hanging(model: StandIn, prompt: str, method: str) -> Iterator[None]:
     """Hold a turn at the model until the block is left; then time is up."""
     model.server.add_rule(Reply.hang(after="so far"), prompt=prompt)
     with ThreadPoolExecutor(1) as pool:
-        turn = pool.submit(failure_of, prompt, method, timeout=None, inactivity_timeout=3, **options)
+        turn = pool.submit(failure_of, LLMTimeoutError, prompt, method, timeout=None, inactivity_timeout=3)
         model.server.wait_for(prompt, LONGEST)
         yield
-        assert type(turn.result()) is LLMTimeoutError
+        turn.result()
 
 
 @both_methods
 def test_s34_nine_megabytes_are_too_much_for_the_model(model: StandIn, method: str) -> None:
-    error = failure_of("word " * 1_800_000, method)
-    assert type(error) is ContextWindowError
+    error = failure_of(ContextWindowError, "word " * 1_800_000, method)
     assert error.raw["terminal_reason"] == "blocking_limit"
     assert model.server.turns() == ()
     assert len(str(error)) < 500
@@ -466,8 +476,7 @@ def test_s34_refused_before_anything_is_started(
 ) -> None:
     home = Path(os.environ["HOME"])
     before = files_below(home, project.parent)
-    error = failure_of(**{"question": "Hello", "method": method, **REFUSED[case]})
-    assert type(error) is InvalidRequestError
+    failure_of(InvalidRequestError, **{"question": "Hello", "method": method, **REFUSED[case]})
     assert fake.calls() == []
     assert sessions_in(files_below(home, project.parent) - before) == set()
 
@@ -482,7 +491,7 @@ def sessions_in(paths: set[Path]) -> set[Path]:
 
 
 def test_s34_an_int_in_place_of_a_session_is_taken_for_an_old_timeout(fake: FakeClaude) -> None:
-    assert "timeout=30" in str(failure_of("Hello", session_id=30))
+    assert "timeout=30" in str(failure_of(InvalidRequestError, "Hello", session_id=30))
 
 
 # --- s35: commands that the program answers itself
@@ -491,8 +500,7 @@ def test_s34_an_int_in_place_of_a_session_is_taken_for_an_old_timeout(fake: Fake
 @both_methods
 @pytest.mark.parametrize(("command", "told"), [("/cost", "cost"), ("/clear", ""), ("/help", "/help")])
 def test_s35_local_commands(model: StandIn, method: str, command: str, told: str) -> None:
-    error = failure_of(command, method)
-    assert type(error) is LocalCommandError
+    error = failure_of(LocalCommandError, command, method)
     assert told in error.text
     assert error.response is None
     assert error.retryable is False
@@ -508,7 +516,7 @@ def test_s35_words_that_are_no_command_go_to_the_model(model: StandIn, method: s
 @pytest.mark.parametrize("command", ["/cost", "/clear"])
 def test_s35_a_session_survives_a_local_command(model: StandIn, method: str, command: str) -> None:
     session = ask("My favorite color is blue", method)["session_id"]
-    assert failure_of(command, method, session_id=session).session_id == session
+    assert failure_of(LocalCommandError, command, method, session_id=session).session_id == session
     answer = ask("What is my favorite color?", method, session_id=session)
     assert (answer["text"], answer["session_id"]) == ("Your favorite color is blue", session)
 
@@ -543,32 +551,24 @@ def start_in_background(model: StandIn, *, seconds: float) -> None:
 def test_s36_each_prompt_gets_its_own_answer(model: StandIn, method: str, seconds: float) -> None:
     start_in_background(model, seconds=seconds)
     ended: list[TurnEnded] = []
-    first = run_turn(
-        ClaudeProvider(), new_request("start it", method=method, timeout=60.0), after_judge=ended.append
-    )
+    request = new_request("start it", method=method, timeout=LONGEST)
+    first = run_turn(ClaudeProvider(), request, after_judge=ended.append)
     second = ask("second", method, session_id=first["session_id"])
     assert [first["text"], second["text"]] == ["it has started", "second answer"]
-    kinds = [(request.kind, request.end) for request in model.server.requests]
-    assert sorted(kinds[:4]) == [
-        ("subagent", "prompt"),
-        ("turn", "notice"),
-        ("turn", "prompt"),
-        ("turn", "tool_result"),
-    ]
-    assert kinds[4:] == [("turn", "prompt")]
-    whole = usage_of_events(ended[0].outcome.events)
-    assert tokens(whole) == (1000 + 500 + 100 + 100, 10 + 50 + 1 + 1)
-    assert whole.cost_usd == price(*tokens(whole))
-    assert tokens(usage_of(second, first)) == (100, 1)
-    assert usage_of(second, first).cost_usd == price(100, 1)
-    # What a cli response holds ends with the answer: its cost is then not known, and not guessed.
-    assert usage_of(first).cost_usd in (whole.cost_usd if method == "api" else None, whole.cost_usd)
+    kinds = [f"{request.kind}: {request.end}" for request in model.server.requests]
+    assert sorted(kinds[:4]) == ["subagent: prompt", "turn: notice", "turn: prompt", "turn: tool_result"]
+    assert kinds[4:] == ["turn: prompt"]
+    assert_whole(usage_of_events(ended[0].outcome.events), 1000 + 500 + 100 + 100, 10 + 50 + 1 + 1)
+    assert_whole(usage_of(second, first), 100, 1)
+    if method == "api":
+        assert_whole(usage_of(first), 1700, 62)
+    else:  # what its response holds ends with the answer: what came behind it is not known, and not guessed
+        assert usage_of(first).cost_usd is None
 
 
-def tokens(usage: Usage) -> tuple[int, int]:
-    return usage.input_tokens, usage.output_tokens
-
-
-def price(sent: int, written: int) -> Decimal:
-    """Return what the program's own price list says."""
-    return sent * Decimal("0.000004") + written * Decimal("0.00002")
+def assert_whole(usage: Usage, sent: int, written: int) -> None:
+    """Compare with what the model counted, at the program's own prices."""
+    assert (usage.input_tokens, usage.output_tokens) == (sent, written)
+    assert usage.cost_usd is not None
+    price = sent * Decimal("0.000004") + written * Decimal("0.00002")
+    assert round(usage.cost_usd, 9) == round(price, 9)  # the program prints its sums of binary fractions

@@ -7,6 +7,7 @@ from mcp_coder.llm_providers.claude.case import (
     Case,
     kind_of,
     resets_at,
+    retrying_after,
     said,
     says_interrupted,
     signal_of,
@@ -171,3 +172,22 @@ NOTE = [{"type": "text", "text": "[Request interrupted by user for tool use]"}]
 )
 def test_says_interrupted(events: tuple[RawEvent, ...], interrupted: bool) -> None:
     assert says_interrupted(case(events=events)) is interrupted
+
+
+RETRY = {"type": "system", "subtype": "api_retry", "error_status": 529, "error": "overloaded"}
+ANSWER = {"type": "assistant", "message": {}}
+
+
+@pytest.mark.parametrize(
+    ("events", "text"),
+    [
+        pytest.param((), "", id="nothing"),
+        pytest.param((RETRY,), "HTTP 529", id="status"),
+        pytest.param((ANSWER, RETRY, {"type": "result"}), "HTTP 529", id="at_the_end"),
+        pytest.param((RETRY, ANSWER), "", id="overcome"),
+        pytest.param(({**RETRY, "error_status": None},), "overloaded", id="no_status"),
+        pytest.param(({"type": "system", "subtype": "api_retry"},), "an error", id="no_word"),
+    ],
+)
+def test_the_trouble_that_a_retry_is_about(events: tuple[RawEvent, ...], text: str) -> None:
+    assert retrying_after(case(events=events)) == text

@@ -20,7 +20,17 @@ from mcp_coder.llm_providers.claude.fields import (
 )
 from mcp_coder.llm_requests import TurnRequest
 
-__all__ = ["Case", "kind_of", "resets_at", "said", "says_interrupted", "signal_of", "status_of", "words"]
+__all__ = [
+    "Case",
+    "kind_of",
+    "resets_at",
+    "retrying_after",
+    "said",
+    "says_interrupted",
+    "signal_of",
+    "status_of",
+    "words",
+]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -81,6 +91,19 @@ def status_of(case: Case) -> int | None:
 
 
 _STATUS = re.compile(r"(?:API Error:?|HTTP|Repeated|status(?: code)?)[\s:(]*([45]\d\d)\b|\(([45]\d\d)\)")
+
+
+def retrying_after(case: Case) -> str:
+    """Return the trouble with the model's service that the program was in at the end, such as ``"HTTP 529"``."""
+    last = next((event for event in reversed(case.outcome.events) if _tells_of_service(event)), {})
+    if text_in(last, "subtype") != "api_retry":
+        return ""
+    status = number_in(last, "error_status")
+    return text_in(last, "error") or "an error" if status is None else f"HTTP {int(status)}"
+
+
+def _tells_of_service(event: RawEvent) -> bool:
+    return event.get("type") == "assistant" or event.get("subtype") == "api_retry"
 
 
 def resets_at(case: Case) -> float | None:

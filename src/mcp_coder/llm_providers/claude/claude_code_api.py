@@ -194,10 +194,6 @@ class ApiLive(ClaudeLive):
         )
 
 
-class _ProgramEndedError(Exception):
-    """The program is gone. How it exited is for the judge to say, alike in both methods: it is no error of the SDK."""
-
-
 class _Conversation(threading.Thread):
     """The SDK in its thread: what the program printed goes in by ``deliver``, the SDK's messages pile up."""
 
@@ -233,34 +229,40 @@ class _Conversation(threading.Thread):
         """Let the SDK read to the end, then make sure that its thread is gone."""
         self.deliver(None)
         self.fed.set()
+        if not self.connected:  # it would wait for the program's answer for a minute
+            self._cancel()
         self.join(_DRAIN_SECONDS)
-        with self._lock:
-            loop, task = self._loop, self._task
-        if self.is_alive() and loop is not None and task is not None:
-            with contextlib.suppress(RuntimeError):
-                loop.call_soon_threadsafe(task.cancel)
+        if self.is_alive():
+            self._cancel()
             self.join(_DRAIN_SECONDS)
+
+    def _cancel(self) -> None:
+        with self._lock:
+            if self._loop is not None and self._task is not None:
+                with contextlib.suppress(RuntimeError):  # it has ended already
+                    self._loop.call_soon_threadsafe(self._task.cancel)
 
     def run(self) -> None:
         """Import the SDK and hold the conversation; whatever it raises is kept, not lost in a thread."""
         try:
             asyncio.run(self._converse())
-        except (asyncio.CancelledError, _ProgramEndedError):
+        except asyncio.CancelledError:
             pass
         except Exception as error:  # noqa: BLE001  # translated by whoever reads it
             self.error = error
 
     async def _converse(self) -> None:
-        from claude_agent_sdk import ClaudeAgentOptions, ClaudeSDKClient
-
         inbox: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
         with self._lock:
             self._loop, self._inbox, self._task = asyncio.get_running_loop(), inbox, asyncio.current_task()
             for event in self._waiting:
                 inbox.put_nowait(event)
+        # The second that this takes: from here on the thread can be cancelled.
+        from claude_agent_sdk import ClaudeAgentOptions, ClaudeSDKClient
+
         client = ClaudeSDKClient(
             ClaudeAgentOptions(max_buffer_size=MESSAGE_LIMIT),
-            transport=_transport(self._process, inbox, self),
+            transport=_transport(self._process, inbox),
         )
         await client.connect()
         self.connected = True
@@ -276,9 +278,7 @@ class _Conversation(threading.Thread):
             self.messages.append(_plain_message(message))
 
 
-def _transport(
-    process: Process, inbox: asyncio.Queue[dict[str, Any] | None], conversation: _Conversation
-) -> Any:
+def _transport(process: Process, inbox: asyncio.Queue[dict[str, Any] | None]) -> Any:
     """Return the SDK's ``Transport`` over a program that runs already; its base class comes with the SDK."""
     from claude_agent_sdk import Transport
 
@@ -294,9 +294,7 @@ def _transport(
         async def read_messages(self) -> AsyncIterator[dict[str, Any]]:
             while (event := await inbox.get()) is not None:
                 yield event
-            # A connecting SDK waits for an answer, for a minute, unless it is told that there will be none.
-            if not conversation.connected:
-                raise _ProgramEndedError("the program has ended")
+            # How the program ended is for the judge to say, alike in both methods: it is no error of the SDK.
 
         async def close(self) -> None:
             pass  # the turn's own loop ends the program

@@ -30,6 +30,7 @@ from mcp_coder.llm_errors import (
 from mcp_coder.llm_providers.claude.case import (
     Case,
     resets_at,
+    retrying_after,
     said,
     says_interrupted,
     signal_of,
@@ -100,8 +101,10 @@ def _agent_error(cls: type[_E], case: Case, message: str) -> _E:
 def _timeout(case: Case) -> LLMTimeoutError:
     kind, seconds = case.outcome.stopped or "total", case.outcome.seconds
     limit = "" if seconds is None else f" ({seconds:g} s)"
+    trouble = retrying_after(case)
+    meanwhile = f" while it tried again after {trouble}" if trouble else ""
     return LLMTimeoutError(
-        f"{_CLOCKS[kind]}{limit}: the agent was stopped",
+        f"{_CLOCKS[kind]}{limit}: the agent was stopped{meanwhile}",
         kind=kind,
         timeout=seconds or 0.0,
         stderr=case.outcome.stderr,
@@ -175,13 +178,14 @@ def _of_sdk(case: Case) -> LLMError | None:
 
 
 def _sdk_gave_up(case: Case) -> bool:
-    """Return whether the SDK ended the turn, so that the signal that the program then got was ours."""
-    error = _of_sdk(case)
-    return case.outcome.stopped is None and error is not None and not isinstance(error, AgentError)
+    """Return whether the SDK ended the turn: the program was then stopped by us, and may have said so."""
+    error, outcome = case.outcome.sdk_error, case.outcome
+    given_up = error is not None and not isinstance(error, AgentError)
+    return given_up and outcome.stopped is None and not outcome.complete and failed(case)
 
 
 def _sdk_error(case: Case) -> LLMError:
-    error = copy.copy(_of_sdk(case) or LLMError("the SDK failed"))
+    error = copy.copy(case.outcome.sdk_error or LLMError("the SDK failed"))
     error.session_id = case.outcome.entry.first_id
     error.raw = error.raw or case.raw
     return error
