@@ -141,6 +141,12 @@ def test_what_the_caller_should_know_is_told_and_logged(
     assert "secret" not in caplog.text
 
 
+def test_prompts_are_logged_at_debug_only(fake_claude: FakeClaude, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG, logger="mcp_coder"):
+        run_turn(PROVIDER, new_request("a secret prompt"))
+    assert {record.levelname for record in caplog.records if "secret" in record.getMessage()} == {"DEBUG"}
+
+
 @pytest.mark.parametrize("method", ["cli", "api"])
 @pytest.mark.parametrize(
     ("steps", "options", "kind"),

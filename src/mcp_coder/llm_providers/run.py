@@ -171,6 +171,9 @@ class _Turn:
     def _process(self, before_feed: Callable[[TurnBegun], None] | None) -> Outcome:
         """Start, feed, watch and end one process, and settle the session's card by what it left."""
         self._log(logging.INFO, "turn %s of session %s starts (%s)", self._request.method)
+        self._log(logging.DEBUG, "turn %s of session %s enters by %s", self._entry)
+        self._log(logging.DEBUG, "turn %s of session %s runs %s %s", self._agent.program, self._agent.version)
+        self._log(logging.DEBUG, "turn %s of session %s asks: %s", self._request.question)
         live = self._provider.start(
             self._request, agent=self._agent, entry=self._entry, files=self._files, observe=self._observe
         )
@@ -189,6 +192,7 @@ class _Turn:
                 max(self._deadline.left() + _LATE_EXIT_SECONDS, _LATE_EXIT_SECONDS), _OWN_EXIT_SECONDS
             )
             outcome = live.close(stopped=stopped, seconds=seconds, grace=grace)
+            self._log(logging.DEBUG, "turn %s of session %s exits with %s", outcome.exit_code)
             if card is not None:
                 self._held.write(settle(self._provider, self._agent, card, outcome.events))
         return outcome

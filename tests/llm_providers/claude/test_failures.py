@@ -1,5 +1,6 @@
 """Why there is no answer: a row for each way to fail, real outputs first, and for each of its neighbours."""
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -396,3 +397,16 @@ def test_what_the_program_said_counts_more_than_the_sdks_error() -> None:
     )
     assert failure(case(result("fine", is_error=False), sdk_error=AgentError("?"))) is None
     assert isinstance(failed(case(result("x", api_error_status=500), sdk_error=AgentError("?"))), ServerError)
+
+
+@pytest.mark.parametrize(
+    ("config_dir", "searched"), [("/home/dev/.claude", ("/home/dev/.claude/projects",)), (None, ())]
+)
+def test_an_unknown_session_says_where_it_was_looked_for(
+    config_dir: str | None, searched: tuple[str, ...]
+) -> None:
+    unknown = case(exit_code=1, stderr="No conversation found with session ID: x\n")
+    agent = dataclasses.replace(unknown.outcome.agent, config_dir=config_dir)
+    error = failure(dataclasses.replace(unknown, outcome=dataclasses.replace(unknown.outcome, agent=agent)))
+    assert isinstance(error, SessionNotFoundError)
+    assert error.searched == searched

@@ -154,6 +154,8 @@ def _classified(find: Callable[[Case], type[LLMError] | None]) -> Callable[[Case
     def error(case: Case) -> LLMError:
         cls = find(case) or AgentError
         text = f"{said(case) or 'the agent failed'}{_ADVICE.get(cls, '')}"
+        if issubclass(cls, SessionNotFoundError):
+            return cls(text, searched=_searched(case), **_about(case))
         if not issubclass(cls, AgentError):
             return cls(text, **_about(case))
         found = _agent_error(cls, case, text)
@@ -164,12 +166,18 @@ def _classified(find: Callable[[Case], type[LLMError] | None]) -> Callable[[Case
     return error
 
 
+def _searched(case: Case) -> tuple[str, ...]:
+    """Return where the program looks for a session: in its own directory, whatever the working directory."""
+    config_dir = case.outcome.agent.config_dir
+    return () if config_dir is None else (f"{config_dir}/projects",)
+
+
 _ADVICE: Mapping[type[LLMError], str] = {
     AuthenticationError: ": run `claude` and /login, or set ANTHROPIC_API_KEY",
     RateLimitError: ": wait, then try again",
     ServerError: ": try again later",
     ModelNotFoundError: ": ask for another model",
-    SessionNotFoundError: ": begin a new session, or run where the session was begun",
+    SessionNotFoundError: ": begin a new session, or go on where this one was begun (same machine, same CLAUDE_CONFIG_DIR)",
 }
 
 
