@@ -21,7 +21,7 @@ from mcp_coder.llm_errors import (
     SessionError,
 )
 from mcp_coder.llm_providers.base import Outcome, RawEvent
-from mcp_coder.llm_providers.claude.case import Case, signal_of, words
+from mcp_coder.llm_providers.claude.case import Case, said, signal_of, words
 from mcp_coder.llm_providers.claude.failures import failure
 from mcp_coder.llm_providers.claude.fields import answer_in, list_in, mapping_in, results_in, text_in
 from mcp_coder.llm_providers.claude.responses import answer_text, new_response, raw_response_of
@@ -85,7 +85,7 @@ def _local_command(case: Case) -> LLMError | None:
     if not is_local_command(result, outcome.events):
         return None
     error = LocalCommandError(
-        "the agent answered the command itself and asked no model: see text",
+        f"the agent answered the command itself and asked no model: {said(case)}",
         returncode=outcome.exit_code,
         stderr=outcome.stderr,
         session_id=outcome.entry.first_id,
