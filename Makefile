@@ -13,13 +13,13 @@ demo: $(VENV)/.installed
 
 test: $(VENV)/.installed-dev
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -m "not long" -n $(WORKERS)
+	$(BIN)/coverage run -m pytest -m "not long" -n $(WORKERS) --dist worksteal
 	$(BIN)/coverage combine -q
 	$(BIN)/coverage report
 	$(BIN)/python tests/pure_modules.py coverage
 
 test-long: $(VENV)/.installed-dev
-	$(BIN)/pytest -m long -n $(WORKERS)
+	$(BIN)/pytest -m long -n $(WORKERS) --dist worksteal
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from .workplace import Workplace
 
-_BUSY = 0.25
+_BUSY = 0.5
 """The share of the processors that may be at work for others before figures are called noisy."""
 
 

@@ -111,6 +111,13 @@ def model(claude_standin: StandIn, project: Path, monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.fixture
+def fake(fake_claude: FakeClaude, project: Path, monkeypatch: pytest.MonkeyPatch) -> FakeClaude:
+    """Lead callers who stand in an empty project to a program that poses as ``claude``."""
+    _without_defaults(monkeypatch)
+    return fake_claude
+
+
+@pytest.fixture
 def fake_of_version(
     fake_claude: FakeClaude, tmp_path: Path, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Callable[[str], FakeClaude]]:
@@ -129,6 +136,36 @@ def fake_of_version(
 def _without_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("MCP_CODER_MODEL", "MCP_CODER_METHOD", "MCP_CODER_TIMEOUT"):
         monkeypatch.delenv(name, raising=False)
+
+
+_MCP_SERVER = """
+import json, sys, time
+TOOLS = [{"name": name, "description": name, "inputSchema": {"type": "object"}} for name in ("hello", "wait")]
+REPLIES = {
+    "initialize": {
+        "protocolVersion": "2025-06-18",
+        "capabilities": {"tools": {}},
+        "serverInfo": {"name": "tiny", "version": "1"},
+    },
+    "tools/list": {"tools": TOOLS},
+    "tools/call": {"content": [{"type": "text", "text": "hello from the server"}]},
+}
+for line in sys.stdin:
+    request = json.loads(line)
+    if request["method"] == "tools/call" and request["params"]["name"] == "wait":
+        time.sleep(300)
+    if "id" in request:
+        reply = {"jsonrpc": "2.0", "id": request["id"], "result": REPLIES.get(request["method"], {})}
+        print(json.dumps(reply), flush=True)
+"""
+
+
+@pytest.fixture
+def mcp_server(tmp_path: Path) -> dict[str, Any]:
+    """Return how to start an MCP server with two tools: ``hello`` answers, ``wait`` takes 300 s."""
+    path = tmp_path / "mcp_server.py"
+    path.write_text(_MCP_SERVER)
+    return {"command": sys.executable, "args": ["-S", str(path)]}
 
 
 @pytest.fixture
@@ -230,8 +267,12 @@ class Child:
         ready, _, _ = select.select([self.process.stdout], [], [], max(until - time.monotonic(), 0))
         data = os.read(self.process.stdout.fileno(), 1 << 20) if ready else b""
         if not data:
-            raise AssertionError(f"it said nothing (more), but on stderr: {self._errors.read_text()[-3000:]}")
+            raise AssertionError(f"it said nothing (more), but on stderr: {self.errors()[-3000:]}")
         self._rest += data
+
+    def errors(self) -> str:
+        """Return what it said on stderr so far."""
+        return self._errors.read_text(errors="replace")
 
     def kill(self) -> None:
         """Kill it, and it alone, by SIGKILL."""
@@ -335,11 +376,11 @@ class Caller:
 
 
 @pytest.fixture
-def callers(start_python: Callable[..., Child]) -> Callable[[int], list[Caller]]:
-    """Start callers, and wait until they are up."""
+def callers(start_python: Callable[..., Child]) -> Callable[..., list[Caller]]:
+    """Start callers, ``env`` over the environment of this test, and wait until they are up."""
 
-    def start(count: int) -> list[Caller]:
-        children = [start_python(_CALLER) for _ in range(count)]
+    def start(count: int, **env: str) -> list[Caller]:
+        children = [start_python(_CALLER, **env) for _ in range(count)]
         assert [child.hear() for child in children] == ["ready"] * count
         return [Caller(child) for child in children]
 

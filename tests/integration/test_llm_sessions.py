@@ -17,6 +17,7 @@ import pytest
 
 from mcp_coder import (
     InvalidRequestError,
+    LLMError,
     LLMResponseDict,
     LocalCommandError,
     ServerError,
@@ -31,10 +32,10 @@ if TYPE_CHECKING:
     from tests.integration.conftest import Caller, Records
 
     FakeOfVersion = Callable[[str], FakeClaude]
-    Callers = Callable[[int], list[Caller]]
+    Callers = Callable[..., list[Caller]]
 
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
-BLUE, COLOR = "My favorite color is blue", "What is my favorite color?"
+BLUE, COLOR, ALL = "My favorite color is blue", "What is my favorite color?", "What did I say?"
 
 both_methods = pytest.mark.parametrize("method", ["cli", "api"])
 one_method_soon = pytest.mark.parametrize("method", ["cli", pytest.param("api", marks=pytest.mark.long)])
@@ -94,7 +95,7 @@ def notices(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
 
 @both_methods
 def test_s01_four_turns_in_one_session(model: StandIn, records: Records, method: str) -> None:
-    questions = [BLUE, "My lucky number is seven", COLOR, "What did I say?"]
+    questions = [BLUE, "My lucky number is seven", COLOR, ALL]
     first = ask(questions[0], method=method)
     answers = [first, *(ask(question, first["session_id"], method=method) for question in questions[1:])]
     assert {answer["session_id"] for answer in answers} == {first["session_id"]}
@@ -216,7 +217,7 @@ def test_s02_begun_by_one_method_gone_on_by_the_other_and_back(
 ) -> None:
     first = ask(BLUE, method=methods[0])
     second = ask(COLOR, first["session_id"], method=methods[1])
-    third = ask("What did I say?", first["session_id"], method=methods[2])
+    third = ask(ALL, first["session_id"], method=methods[2])
     assert {answer["session_id"] for answer in (first, second, third)} == {first["session_id"]}
     assert second["text"] == "Your favorite color is blue"
     assert third["text"] == f"You said:\n1. {BLUE}\n2. {COLOR}"
@@ -352,7 +353,7 @@ def test_s05_a_fork_shares_the_past_and_leaves_its_parent_alone(
     assert answer["text"] == "Your favorite color is blue"
     assert model.server.history(fork) == [BLUE, "My lucky number is seven", COLOR]
     assert records.transcript(parent).read_bytes() == before
-    assert ask("What did I say?", parent, method=method)["text"].count("\n") == 2  # the fork's is not there
+    assert ask(ALL, parent, method=method)["text"].count("\n") == 2  # the fork's is not there
     assert records.transcript(parent).read_bytes().startswith(before)
     assert ask("and on", fork, method=method)["session_id"] == fork
     assert model.server.history(fork) == [BLUE, "My lucky number is seven", COLOR, "and on"]
@@ -503,6 +504,37 @@ def test_s05_after_failure_drop_of_a_first_turn_begins_anew_under_the_same_id(
     assert model.server.turns()[-1].prompts == [BLUE, COLOR]
 
 
+@pytest.mark.parametrize(
+    ("how", "carried"),
+    [({"startup_timeout": 0.01}, []), ({}, ["break now"]), ({"after_failure": "drop"}, [])],
+    ids=["died early", "failed", "failed and dropped"],
+)
+def test_s05_a_fork_that_fails_in_its_first_turn_keeps_its_past(
+    model: StandIn, how: dict[str, Any], carried: list[str]
+) -> None:
+    parent = begin(BLUE)
+    fail(model, "break now")
+    with pytest.raises(LLMError) as caught:
+        ask("break now", parent, fork=True, **how)
+    fork = str(caught.value.session_id)
+    ask("meanwhile", parent)
+    answer = ask(COLOR, fork, **{name: value for name, value in how.items() if name == "after_failure"})
+    assert answer["session_id"] == fork != parent
+    assert model.server.turns()[-1].prompts == [BLUE, *carried, COLOR]
+    assert ask(ALL, fork)["session_id"] == fork
+    assert model.server.turns()[-1].prompts == [BLUE, *carried, COLOR, ALL]
+
+
+def test_s05_a_fork_of_a_fork_that_is_in_its_first_turn(model: StandIn) -> None:
+    parent = begin(BLUE)
+    with turn_under_way(model, "in flight", parent, fork=True) as turn:
+        child = model.server.turns()[-1].session_id
+        grandchild = ask(COLOR, child, fork=True)["session_id"]
+        assert not turn.done()
+    assert len({parent, child, grandchild}) == 3
+    assert model.server.history(grandchild) == [BLUE, COLOR]
+
+
 def test_s05_after_failure_drop_drops_nothing_where_nothing_failed(model: StandIn) -> None:
     session = begin(BLUE, COLOR, after_failure="drop")
     assert model.server.history(session) == [BLUE, COLOR]
@@ -577,6 +609,19 @@ def test_s06_in_turns_by_hand_and_here(model: StandIn, by_hand: Callable[..., di
     assert begin_again(model, session) == ["here, first", "by hand", "here again", "by hand again", "and on"]
 
 
+def test_s06_what_was_said_by_hand_is_not_dropped_with_our_first_failure(
+    model: StandIn, by_hand: Callable[..., dict[str, Any]], notices: Callable[[], list[str]]
+) -> None:
+    session = by_hand(BLUE)["session_id"]
+    fail(model, "break now")
+    with pytest.raises(ServerError):
+        ask("break now", session)
+    with pytest.raises(SessionError, match="nothing to fork"):
+        ask(COLOR, session, fork=True)
+    assert ask(COLOR, session, after_failure="drop")["text"] == "Your favorite color is blue"
+    assert notices()[-1].endswith("nothing can be dropped")
+
+
 def test_s06_turns_by_hand_after_a_failure_are_not_dropped_with_it(
     model: StandIn, by_hand: Callable[..., dict[str, Any]], notices: Callable[[], list[str]]
 ) -> None:
@@ -610,6 +655,15 @@ def test_s06_a_session_whose_transcript_was_deleted(model: StandIn, records: Rec
             ask(COLOR, session, method=method)
         assert caught.value.session_id == session
     assert len(model.server.requests) == 1
+
+
+def test_s06_what_one_configuration_directory_knows_another_does_not(model: StandIn, tmp_path: Path) -> None:
+    elsewhere = {"CLAUDE_CONFIG_DIR": str(tmp_path / "config")}
+    session = begin(BLUE, env=elsewhere)
+    with pytest.raises(SessionNotFoundError):
+        ask(COLOR, session)
+    assert ask(COLOR, session, env=elsewhere)["text"] == "Your favorite color is blue"
+    assert (tmp_path / "config" / "mcp_coder" / f"{session}.json").exists()
 
 
 # --- session=: a name is always the same session
@@ -662,7 +716,7 @@ def test_s06_a_name_whose_caller_was_killed_in_the_first_turn(model: StandIn, ca
     request = model.server.wait_for("in flight", 60)
     caller.kill()
     release.set()
-    answer = ask("What did I say?", session="nightly")
+    answer = ask(ALL, session="nightly")
     assert answer["session_id"] == request.session_id
     assert answer["text"] == "You said:\n1. in flight"
 

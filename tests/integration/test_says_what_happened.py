@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -50,12 +49,6 @@ LONGEST = 60.0
 OTHER_SESSION = "00000000-0000-4000-8000-000000000000"
 
 both_methods = pytest.mark.parametrize("method", ["cli", "api"])
-
-
-@pytest.fixture
-def fake(fake_claude: FakeClaude, project: Path) -> FakeClaude:
-    """A program that poses as claude, for callers who stand in an empty project."""
-    return fake_claude
 
 
 def ask(question: Any, method: str = "cli", **options: Any) -> LLMResponseDict:
@@ -339,28 +332,10 @@ def test_s33_a_denied_tool_raises_where_the_caller_wants_it(
     assert denied.read_text() == "x"
 
 
-_MCP_SERVER = """
-import json, sys
-REPLIES = {
-    "initialize": {"protocolVersion": "2025-06-18", "capabilities": {"tools": {}},
-                   "serverInfo": {"name": "up", "version": "1"}},
-    "tools/list": {"tools": [{"name": "hello", "description": "Hello.", "inputSchema": {"type": "object"}}]},
-    "tools/call": {"content": [{"type": "text", "text": "hello from the server"}]},
-}
-for line in sys.stdin:
-    request = json.loads(line)
-    if "id" in request:
-        reply = {"jsonrpc": "2.0", "id": request["id"], "result": REPLIES.get(request["method"], {})}
-        print(json.dumps(reply), flush=True)
-"""
-
-
 @pytest.fixture
-def servers(tmp_path: Path) -> dict[str, Any]:
+def servers(mcp_server: dict[str, Any]) -> dict[str, Any]:
     """Configure an MCP server that comes up and one that fails."""
-    (tmp_path / "up.py").write_text(_MCP_SERVER)
-    up = {"command": sys.executable, "args": ["-S", str(tmp_path / "up.py")]}
-    return {"mcpServers": {"up": up, "down": {"command": "/bin/false", "args": []}}}
+    return {"mcpServers": {"up": mcp_server, "down": {"command": "/bin/false", "args": []}}}
 
 
 @both_methods

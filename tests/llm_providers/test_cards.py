@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -28,13 +29,16 @@ FRESH = Card(first_id=FIRST, native_id=NATIVE, cwd="/own")
 FINISHED = dataclasses.replace(FRESH, finished=2, point="p2", fingerprint="f2")
 FAILED = dataclasses.replace(FINISHED, failed=1)
 FAILED_FIRST = dataclasses.replace(FRESH, failed=1)
+A_FORK = dataclasses.replace(FRESH, origin="parent", origin_point="p9")
+FORKED_ANYWHERE = dataclasses.replace(FRESH, origin="parent")
+BY_HAND = dataclasses.replace(FRESH, origin=NATIVE)
 
 
 def request(**options: object) -> TurnRequest:
     return new_request("hello", **options)
 
 
-def enter(req: TurnRequest, card: Card | None, known: bool | None = True) -> Entry:
+def enter(req: TurnRequest, card: Card | None, known: bool = True) -> Entry:
     return enter_session(req, card, first_id=FIRST, known=known, new_id=NEW, caller_cwd="/caller")
 
 
@@ -57,13 +61,15 @@ def fork(
 _text = st.none() | st.text()
 _cards = st.builds(
     Card,
-    first_id=st.text(),
-    native_id=st.text(),
+    first_id=st.from_regex(r"\w[\w-]{0,40}", fullmatch=True),
+    native_id=st.from_regex(r"\w[\w-]{0,40}", fullmatch=True),
     cwd=st.text(),
     point=_text,
     finished=st.integers(min_value=0),
     failed=st.integers(min_value=0),
     fingerprint=_text,
+    origin=_text,
+    origin_point=_text,
     agent=st.dictionaries(st.text(), st.integers() | st.text()),
     turn_id=_text,
     directory=_text,
@@ -88,6 +94,8 @@ def test_what_is_written_comes_back(card: Card) -> None:
         {"first_id": "a", "native_id": "b", "finished": "two"},
         {"first_id": "a", "native_id": "b", "agent": []},
         {"first_id": "a", "native_id": None},
+        {"first_id": "../../x", "native_id": "b"},
+        {"first_id": "a", "native_id": "--help"},
         {"first_id": "a", "native_id": "b", "point": 7},
     ],
     ids=str,
@@ -155,7 +163,7 @@ def test_a_new_session() -> None:
             request(session="n"), None, False, {"begin": FIRST, "cwd": "/caller"}, id="by name, unknown"
         ),
         pytest.param(
-            request(session="n"), None, None, {"begin": FIRST, "cwd": "/caller"}, id="by name, unseen"
+            request(session="n"), None, False, {"begin": FIRST, "cwd": "/caller"}, id="by name, unseen"
         ),
         pytest.param(
             request(session="n"), None, True, {"resume": FIRST, "cwd": "/caller"}, id="by name, known"
@@ -185,15 +193,53 @@ def test_a_new_session() -> None:
             {"begin": NEW, "cwd": "/own"},
             id="drop the first",
         ),
+        pytest.param(
+            request(after_failure="drop"),
+            dataclasses.replace(A_FORK, failed=1),
+            True,
+            {"begin": NEW, "resume": "parent", "fork": True, "resume_at": "p9", "cwd": "/own"},
+            id="drop the first of a fork",
+        ),
+        pytest.param(
+            request(),
+            A_FORK,
+            False,
+            {"begin": NATIVE, "resume": "parent", "fork": True, "resume_at": "p9", "cwd": "/own"},
+            id="a fork that died early",
+        ),
+        pytest.param(
+            request(), BY_HAND, False, {"resume": NATIVE, "cwd": "/own"}, id="begun by hand, unseen"
+        ),
     ],
 )
-def test_going_on(req: TurnRequest, card: Card | None, known: bool | None, expected: dict[str, str]) -> None:
-    assert enter(req, card, known) == Entry(first_id=FIRST, **expected)  # type: ignore[arg-type]  # rows are texts
+def test_going_on(req: TurnRequest, card: Card | None, known: bool, expected: dict[str, Any]) -> None:
+    assert enter(req, card, known) == Entry(first_id=FIRST, **expected)
+
+
+def test_a_fork_that_died_early_is_not_begun_again_anywhere() -> None:
+    with pytest.raises(SessionError, match="fork parent again"):
+        enter(request(), FORKED_ANYWHERE, known=False)
+
+
+@pytest.mark.parametrize("card", [FORKED_ANYWHERE, BY_HAND], ids=["fork", "by hand"])
+def test_without_a_point_before_it_a_failure_cannot_be_dropped(card: Card) -> None:
+    entry = enter(request(after_failure="drop"), dataclasses.replace(card, failed=1))
+    assert (entry.begin, entry.resume, entry.resume_at) == (None, NATIVE, None)
+    assert entry.notices[0].endswith("nothing can be dropped")
 
 
 def test_a_kept_failure_is_announced() -> None:
     assert "the prompt of a turn" in enter(request(), FAILED).notices[0]
     assert "the prompts of 3 turns" in enter(request(), dataclasses.replace(FAILED, failed=3)).notices[0]
+
+
+def test_what_somebody_else_added_is_not_dropped_with_a_failure() -> None:
+    req = request(after_failure="drop")
+    entry = enter_session(
+        req, FAILED, first_id=FIRST, known=True, moved=True, new_id=NEW, caller_cwd="/caller"
+    )
+    assert (entry.resume, entry.resume_at, entry.begin) == (NATIVE, None, None)
+    assert entry.notices[0].endswith("somebody else went on in the session since, so nothing was dropped")
 
 
 def test_another_directory_wins_and_is_said() -> None:
@@ -212,6 +258,9 @@ def test_another_directory_wins_and_is_said() -> None:
         pytest.param(FAILED, True, "f3", NATIVE, "p2", id="after a failed turn"),
         pytest.param(FINISHED, True, "f3", NATIVE, None, id="somebody else went on"),
         pytest.param(None, True, "f1", FIRST, None, id="begun by hand"),
+        pytest.param(BY_HAND, True, "f1", NATIVE, None, id="begun by hand, our turn died early"),
+        pytest.param(A_FORK, True, "f1", "parent", "p9", id="a fork that died early"),
+        pytest.param(A_FORK, False, "f1", "parent", "p9", id="a fork in its first turn"),
     ],
 )
 def test_forking(card: Card | None, idle: bool, fingerprint: str, resume: str, resume_at: str | None) -> None:
@@ -228,6 +277,10 @@ def test_forking(card: Card | None, idle: bool, fingerprint: str, resume: str, r
         pytest.param(FRESH, False, SessionBusyError, id="busy with its first turn"),
         pytest.param(FRESH, True, SessionError, id="nothing finished"),
         pytest.param(FAILED_FIRST, True, SessionError, id="its only turn failed"),
+        pytest.param(
+            dataclasses.replace(BY_HAND, failed=1), True, SessionError, id="begun by hand, our turn failed"
+        ),
+        pytest.param(BY_HAND, False, SessionBusyError, id="begun by hand, busy"),
     ],
 )
 def test_nothing_to_fork(card: Card | None, idle: bool, error: type[Exception]) -> None:
@@ -275,6 +328,23 @@ FORK = Entry(first_id=NEW, begin=NEW, resume=NATIVE, fork=True, cwd="/")
         pytest.param(BEGIN, None, None, request(), None, id="not refused"),
         pytest.param(FORK, "taken", None, request(), None, id="a fork under a taken id"),
         pytest.param(FORK, "unknown", FRESH, request(), None, id="a fork of nothing"),
+        pytest.param(
+            FORK,
+            "taken",
+            A_FORK,
+            request(),
+            Entry(first_id=NEW, resume=NEW, cwd="/"),
+            id="it is there already",
+        ),
+        pytest.param(
+            RESUME,
+            "unknown",
+            A_FORK,
+            request(),
+            Entry(first_id=FIRST, begin=NATIVE, resume="parent", fork=True, resume_at="p9", cwd="/"),
+            id="a fork that died early",
+        ),
+        pytest.param(RESUME, "unknown", BY_HAND, request(), None, id="begun by hand, its history is gone"),
     ],
 )
 def test_the_other_way_in(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import threading
 import time
 from collections.abc import Iterator
@@ -18,14 +19,16 @@ from mcp_coder.llm_errors import (
     InvalidRequestError,
     LLMError,
     LLMTimeoutError,
+    SessionError,
     SessionNotFoundError,
 )
 from mcp_coder.llm_events import Notice, TurnEvent
-from mcp_coder.llm_providers.base import TurnBegun, TurnEnded
+from mcp_coder.llm_providers.base import Capabilities, TurnBegun, TurnEnded
 from mcp_coder.llm_providers.cards import Card
 from mcp_coder.llm_providers.claude.provider import ClaudeProvider
 from mcp_coder.llm_providers.leases import lease_directory, read_card
 from mcp_coder.llm_providers.run import run_turn
+from mcp_coder.llm_providers.sessions import named_session_id
 from mcp_coder.llm_providers.stopping import stop_all
 from mcp_coder.llm_requests import new_request
 from mcp_coder.llm_types import LLMResponseDict
@@ -228,6 +231,97 @@ def test_stop_all_stops_a_turn_from_another_thread(fake_claude: FakeClaude) -> N
     stop_all()
     thread.join(10)
     assert len(errors) == 1
+
+
+def test_an_answer_is_not_lost_to_a_card_that_cannot_be_written(fake_claude: FakeClaude) -> None:
+    session = ask()["session_id"]
+    leases = Path(lease_directory(os.path.realpath(os.environ["CLAUDE_CONFIG_DIR"])))
+    card, kept = leases / f"{session}.json", leases / "kept.json"
+
+    def block(_turn: TurnBegun) -> None:
+        card.rename(kept)
+        card.mkdir()
+
+    seen: list[TurnEvent] = []
+    request = new_request("again", session_id=session)
+    answer = run_turn(PROVIDER, request, before_feed=block, observe=seen.append)
+    assert answer["text"] == "You said: again"
+    assert any(isinstance(each, Notice) and "card could not be written" in each.text for each in seen)
+    card.rmdir()
+    kept.rename(card)  # as it was in mid-turn: the next holder settles it by the output that was left
+    ask(session_id=session)
+    settled = card_of(session)
+    assert settled is not None
+    assert settled.finished == 3
+
+
+def test_a_card_that_cannot_be_written_before_the_prompt_stops_the_turn(fake_claude: FakeClaude) -> None:
+    leases = Path(lease_directory(os.path.realpath(os.environ["CLAUDE_CONFIG_DIR"])))
+    (leases / f"{named_session_id('claude', 'nightly')}.json").mkdir()
+    with pytest.raises(SessionError, match="nothing was sent"):
+        ask(session="nightly")
+    assert not any(call.prompts for call in fake_claude.calls())
+
+
+def test_a_lock_that_cannot_be_opened_is_one_clear_error(fake_claude: FakeClaude) -> None:
+    leases = Path(lease_directory(os.path.realpath(os.environ["CLAUDE_CONFIG_DIR"])))
+    (leases / f"{named_session_id('claude', 'nightly')}.lock").mkdir()
+    with pytest.raises(SessionError, match="lease or card cannot be used"):
+        ask(session="nightly")
+    assert fake_claude.calls() == []
+
+
+def test_a_second_way_in_is_not_tried_when_time_is_up(fake_claude: FakeClaude) -> None:
+    fake_claude.script(Stderr("Error: Session ID x is already in use.\n"), Hang())
+    fake_claude.script(Turn())
+    with pytest.raises(LLMTimeoutError):
+        ask(session="nightly", timeout=1)
+    assert len(fake_claude.calls()) == 1
+
+
+def test_a_watcher_that_fails_at_a_notice_costs_nobody_the_answer(fake_claude: FakeClaude) -> None:
+    fake_claude.script(Turn(), Exit(1))
+
+    def observe(event: TurnEvent) -> None:
+        if isinstance(event, Notice):
+            raise BrokenPipeError
+
+    response = run_turn(PROVIDER, new_request("hello"), observe=observe)
+    assert response["text"] == "You said: hello"
+
+
+def test_a_record_that_fails_leaves_the_output_for_recovery(fake_claude: FakeClaude) -> None:
+    directories: list[Path] = []
+
+    def fail(turn: TurnEnded) -> None:
+        assert turn.response is not None
+        raise OSError("the store is full")
+
+    def begun(turn: TurnBegun) -> None:
+        directories.append(Path(turn.files.directory))
+
+    with pytest.raises(OSError, match="store is full"):
+        run_turn(PROVIDER, new_request("hello"), before_feed=begun, after_judge=fail)
+    assert b'"type": "result"' in (directories[0] / "output.jsonl").read_bytes().replace(b'":"', b'": "')
+    shutil.rmtree(directories[0])
+
+
+def test_what_an_agent_cannot_do_is_refused(fake_claude: FakeClaude) -> None:
+    class Plain(ClaudeProvider):
+        capabilities = Capabilities(methods=("cli",), forks=False, resumes_at=False)
+
+    for options in ({"method": "api"}, {"on_busy": "fork"}, {"after_failure": "drop"}):
+        with pytest.raises(InvalidRequestError):
+            run_turn(Plain(), new_request("hello", **options))
+    assert fake_claude.calls() == []
+
+
+def test_a_refused_fork_names_the_session_to_fork_from(fake_claude: FakeClaude) -> None:
+    fake_claude.script(*unknown_session())
+    unknown = "00000000-0000-4000-8000-000000000000"
+    with pytest.raises(SessionNotFoundError) as caught:
+        ask(session_id=unknown, fork=True)
+    assert caught.value.session_id == unknown
 
 
 def test_an_unknown_session_leaves_no_card(fake_claude: FakeClaude) -> None:

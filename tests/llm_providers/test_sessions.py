@@ -147,6 +147,13 @@ def test_an_orphan_counts_as_busy_for_those_who_do_not_wait(
     assert orphan.exit_code() is None
 
 
+def test_a_fork_leaves_an_orphan_at_its_work(session: str, orphan: Process) -> None:
+    began = time.monotonic()
+    assert ask(session_id=session, fork=True, timeout=60)["session_id"] != session
+    assert time.monotonic() - began < 30
+    assert orphan.exit_code() is None
+
+
 def test_waiting_for_an_orphan_can_be_stopped(session: str, orphan: Process) -> None:
     with pytest.raises(InterruptedTurnError, match="nothing was sent"):
         run_turn(PROVIDER, new_request("hello", session_id=session, timeout=60), stop=lambda: True)

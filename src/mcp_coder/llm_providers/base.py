@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from mcp_coder.llm_errors import LLMError
     from mcp_coder.llm_events import TurnEvent
+    from mcp_coder.llm_providers.deadline import Deadline
     from mcp_coder.llm_requests import TurnRequest
     from mcp_coder.llm_types import LLMResponseDict
 
@@ -228,7 +229,7 @@ class Provider(Protocol):
     name: str
     capabilities: Capabilities
 
-    def locate(self, request: TurnRequest) -> Agent:
+    def locate(self, request: TurnRequest, deadline: Deadline) -> Agent:
         """Return the program that will serve this request.
 
         Raises:

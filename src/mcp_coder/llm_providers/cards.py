@@ -8,6 +8,7 @@ a crash, knows of the last one. Requests and cards come in, ``Entry`` records go
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Mapping
 
 from mcp_coder.llm_errors import InvalidRequestError, SessionBusyError, SessionError
@@ -41,6 +42,8 @@ class Card:
         finished: how many turns are known to have finished.
         failed: how many turns failed since the last finished one; their prompts are in the agent's history.
         fingerprint: of the native session when the last turn finished; another one means somebody else went on in it.
+        origin: the native session whose past this one began with: the one it was forked from, at the message
+            ``origin_point``; its own, where it was begun by hand; None: it began with nothing.
         agent: the process of the turn under way (pid, start time, boot); empty between turns.
         holder: the process of ours that runs it (pid, host, since); empty between turns.
         turn_id: the turn under way; ``directory`` holds its private files.
@@ -57,6 +60,8 @@ class Card:
     finished: int = 0
     failed: int = 0
     fingerprint: str | None = None
+    origin: str | None = None
+    origin_point: str | None = None
     agent: Mapping[str, object] = dataclasses.field(default_factory=dict)
     holder: Mapping[str, object] = dataclasses.field(default_factory=dict)
     turn_id: str | None = None
@@ -66,6 +71,7 @@ class Card:
 
 _FIELDS = {field.name: field for field in dataclasses.fields(Card) if field.name != "unknown"}
 _MAPPINGS = ("agent", "holder")
+_ID = re.compile(r"\w[\w-]{0,99}")
 
 
 def card_to_json(card: Card) -> dict[str, object]:
@@ -91,6 +97,8 @@ def _fits(name: str, item: object) -> bool:
         return isinstance(item, dict)
     if name in ("finished", "failed"):
         return isinstance(item, int)
+    if name in ("first_id", "native_id"):  # they become arguments and file names
+        return isinstance(item, str) and _ID.fullmatch(item) is not None
     return isinstance(item, str) or (item is None and _FIELDS[name].default is None)
 
 
@@ -120,7 +128,7 @@ def enter_session(
     card: Card | None,
     *,
     first_id: str,
-    known: bool | None,
+    known: bool,
     moved: bool = False,
     new_id: str,
     caller_cwd: str,
@@ -131,11 +139,14 @@ def enter_session(
         request: what is asked.
         card: the session's card, if there is one.
         first_id: the session.
-        known: whether the agent has a native session of that id; None: it cannot be seen.
+        known: whether the agent has a native session of that id, as far as can be seen from outside.
         moved: somebody else (the agent's own program, by hand) went on in it since our last turn: what failed
             before cannot be dropped without dropping theirs.
         new_id: a fresh id, used where the old native session is of no use any more.
         caller_cwd: the caller's own directory.
+
+    Raises:
+        SessionError: it is a fork of which nothing was kept, and where it was forked is not known.
     """
     if card is None:
         cwd = request.cwd or caller_cwd
@@ -143,26 +154,45 @@ def enter_session(
             return Entry(first_id=first_id, begin=first_id, cwd=cwd)
         return Entry(first_id=first_id, resume=first_id, cwd=cwd)
     where, notices = _cwd(request, card, caller_cwd)
-    if card.failed and request.after_failure == "drop" and not moved:
+    entry = Entry(first_id=first_id, resume=card.native_id, cwd=where, notices=notices)
+    if card.failed and request.after_failure == "drop" and not moved and _has_safe_point(card):
         if card.point is None:
-            return Entry(first_id=first_id, begin=new_id, cwd=where, notices=notices)
-        return Entry(
-            first_id=first_id, resume=card.native_id, resume_at=card.point, cwd=where, notices=notices
-        )
-    if card.finished == 0 and not known:  # it died before the agent had written anything
-        return Entry(first_id=first_id, begin=card.native_id, cwd=where, notices=notices)
+            return _begun_again(entry, card, new_id)
+        return dataclasses.replace(entry, resume_at=card.point)
+    if card.finished == 0 and not known and card.origin != card.native_id:
+        return _begun_again(entry, card, card.native_id)  # it died before the agent had written anything
     if card.failed:
-        notices = (*notices, _carried(card.failed, moved))
-    return Entry(first_id=first_id, resume=card.native_id, cwd=where, notices=notices)
+        return dataclasses.replace(entry, notices=(*notices, _carried(card, moved)))
+    return entry
 
 
-def _carried(failed: int, moved: bool) -> str:
-    prompts = "the prompt of a turn" if failed == 1 else f"the prompts of {failed} turns"
-    advice = _MOVED_ON if moved else 'after_failure="drop" goes on without'
+def _has_safe_point(card: Card) -> bool:
+    """Return whether it is known where the session was before what failed."""
+    return card.point is not None or card.origin is None or card.origin_point is not None
+
+
+def _begun_again(entry: Entry, card: Card, begin: str) -> Entry:
+    """Return how a session without a finished turn is begun once more: empty, or as the fork that it is."""
+    if not _has_safe_point(card):
+        raise SessionError(
+            f"nothing of this fork was kept, and where it was forked is not known: fork {card.origin} again",
+            session_id=card.first_id,
+        )
+    forked = card.origin is not None
+    return dataclasses.replace(
+        entry, begin=begin, resume=card.origin, fork=forked, resume_at=card.origin_point
+    )
+
+
+def _carried(card: Card, moved: bool) -> str:
+    prompts = "the prompt of a turn" if card.failed == 1 else f"the prompts of {card.failed} turns"
+    advice = _MOVED_ON if moved else _DROP if _has_safe_point(card) else _NO_POINT
     return f"{prompts} that did not finish may still be in the session's history; {advice}"
 
 
+_DROP = 'after_failure="drop" goes on without'
 _MOVED_ON = "somebody else went on in the session since, so nothing was dropped"
+_NO_POINT = "no finished turn before is known, so nothing can be dropped"
 
 
 def _cwd(request: TurnRequest, card: Card, caller_cwd: str) -> tuple[str, tuple[str, ...]]:
@@ -184,13 +214,14 @@ def reenter(entry: Entry, refused: str | None, card: Card | None, request: TurnR
         card: the card from before this turn.
         request: what is asked.
     """
-    if entry.fork:
+    if refused == "taken" and entry.begin is not None and (card is not None or not entry.fork):
+        return dataclasses.replace(entry, begin=None, resume=entry.begin, fork=False, resume_at=None)
+    if refused != "unknown" or entry.fork or entry.resume is None:
         return None
-    if refused == "taken" and entry.resume is None:
-        return dataclasses.replace(entry, begin=None, resume=entry.begin)
-    never_finished = card is not None and card.finished == 0
-    if refused == "unknown" and entry.resume and (never_finished or (card is None and request.session)):
+    if card is None and request.session is not None:
         return dataclasses.replace(entry, begin=entry.resume, resume=None, resume_at=None)
+    if card is not None and card.finished == 0 and _has_safe_point(card):
+        return _begun_again(entry, card, entry.resume)
     return None
 
 
@@ -221,30 +252,29 @@ def enter_fork(
 
     Raises:
         SessionBusyError: it is in a turn and no finished turn of it is known.
-        SessionError: no turn of it has finished: it has no past to share.
+        SessionError: no finished turn of it is known.
     """
-    if card is None or (
-        card.point is not None and idle and not card.failed and fingerprint != card.fingerprint
-    ):
-        if not idle:
-            raise SessionBusyError(_POINT_UNKNOWN, session_id=source_id)
-        native = card.native_id if card else source_id
-        cwd = request.cwd or (card.cwd if card else "") or caller_cwd
-        return Entry(first_id=new_id, begin=new_id, resume=native, fork=True, cwd=cwd)
-    if card.point is None:
-        if not idle:
-            raise SessionBusyError(_POINT_UNKNOWN, session_id=source_id, holder=card.holder)
-        raise SessionError("no turn of this session has finished yet: nothing to fork", session_id=source_id)
-    where, notices = _cwd(request, card, caller_cwd)
-    return Entry(
-        first_id=new_id,
-        begin=new_id,
-        resume=card.native_id,
-        fork=True,
-        resume_at=card.point,
-        cwd=where,
-        notices=notices,
+    where, notices = _cwd(request, card, caller_cwd) if card else (request.cwd or caller_cwd, ())
+    native = card.native_id if card else source_id
+    entry = Entry(first_id=new_id, begin=new_id, resume=native, fork=True, cwd=where, notices=notices)
+    if idle and (card is None or _moved_on(card, fingerprint)):
+        return entry
+    if card is not None and card.point is not None:
+        return dataclasses.replace(entry, resume_at=card.point)
+    if card is not None and card.origin_point is not None:  # itself a fork, and in its first turn
+        return dataclasses.replace(entry, resume=card.origin, resume_at=card.origin_point)
+    if not idle:
+        raise SessionBusyError(_POINT_UNKNOWN, session_id=source_id, holder=card.holder if card else {})
+    raise SessionError(
+        "no turn of this session that finished is known (its failed ones do not count): nothing to fork",
+        session_id=source_id,
     )
+
+
+def _moved_on(card: Card, fingerprint: str | None) -> bool:
+    """Return whether somebody else's turns are the last ones, none of ours failed before them."""
+    begun_by_hand = card.point is None and card.origin == card.native_id
+    return not card.failed and (begun_by_hand or (card.point is not None and fingerprint != card.fingerprint))
 
 
 _POINT_UNKNOWN = "the session is in a turn and no finished turn of it is known to fork from; wait for it"

@@ -7,6 +7,7 @@ never by name, and nothing else is ever touched.
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -42,12 +43,22 @@ def marked(marker: str, since: float, known: set[int]) -> Iterator[psutil.Proces
 
     if not marker:
         return
+    ours = _ourselves()
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):
             # A clock may be set back a little between the two; reading an environment is the costly part.
-            young = process.create_time() >= since - 2
+            young = process.create_time() >= since - 2 and process.pid not in ours
             if young and process.pid not in known and _carries(process, marker):
                 yield process
+
+
+def _ourselves() -> set[int]:
+    """Return this process and those it stands below: a turn may be asked for from within a turn."""
+    import psutil
+
+    with contextlib.suppress(psutil.Error):
+        return {os.getpid(), *(each.pid for each in psutil.Process().parents())}
+    return {os.getpid()}
 
 
 def _carries(process: psutil.Process, marker: str) -> bool:
@@ -86,9 +97,10 @@ def _start_time(pid: int) -> float:
 
 
 def _boot_id() -> str:
+    """Return what process ids are valid in: this boot, and on Linux this namespace (containers share a boot)."""
     try:
         with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
-            return file.read().strip()
+            return f"{file.read().strip()} {os.readlink('/proc/self/ns/pid')}"
     except OSError:
         import psutil
 
@@ -129,12 +141,12 @@ def end_identified(identity: Mapping[str, object], marker: str) -> None:
         identity: as ``identity_of`` gave it.
         marker: the ``TURN_MARKER`` of its turn; empty: only what descends from it is found.
     """
-
     process = _identified(identity)
     descendants: dict[int, psutil.Process] = {}
     if process is not None:
         _climb(process, descendants)
-    found = [each for each in descendants.values() if each.is_running()]
+    ours = _ourselves()
+    found = [each for each in descendants.values() if each.pid not in ours and each.is_running()]
     end_leftovers([*found, *marked(marker, 0, {each.pid for each in found})])
 
 

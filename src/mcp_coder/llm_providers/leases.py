@@ -32,8 +32,11 @@ from mcp_coder.llm_serialization import write_file_atomically
 __all__ = ["Lease", "lease_directory", "own_holder", "read_card"]
 
 _POLL_SECONDS = 0.02
-_held: dict[str, int] = {}
+_held: dict[str, tuple[int, FileLock]] = {}
 """Which thread of this process holds which lock: waiting for oneself would never end."""
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_held.clear)
 
 
 def lease_directory(config_dir: str | None) -> str:
@@ -103,13 +106,13 @@ class Lease:
             SessionBusyError: it was not free in time, or this very thread holds it.
         """
         lease = cls(directory, first_id)
-        if _held.get(lease._path) == threading.get_ident():
+        if _held_by_this_thread(lease._path):
             raise SessionBusyError(
                 "this thread is already in a turn of this session; end it first", session_id=first_id
             )
         if not (lease._take_at_once() or (wait > 0 and lease._take_in_order(wait, stop))):
             raise lease._busy(wait)
-        _held[lease._path] = threading.get_ident()
+        _held[lease._path] = threading.get_ident(), lease._lock
         return lease
 
     def card(self) -> Card | None:
@@ -210,6 +213,11 @@ class Lease:
                 os.unlink(path)
             lock.release()
         return False
+
+
+def _held_by_this_thread(path: str) -> bool:
+    thread, lock = _held.get(path, (None, None))
+    return thread == threading.get_ident() and lock is not None and lock.is_locked
 
 
 def own_holder() -> dict[str, object]:

@@ -12,9 +12,31 @@ import shutil
 import tempfile
 import uuid
 
+from mcp_coder.llm_errors import InvalidRequestError
 from mcp_coder.llm_providers.base import TurnFiles
 
-__all__ = ["new_turn_files", "private_directory", "remove_turn_files", "set_aside", "state_directory"]
+__all__ = [
+    "absolute_path",
+    "new_turn_files",
+    "private_directory",
+    "remove_turn_files",
+    "set_aside",
+    "state_directory",
+]
+
+
+def absolute_path(path: str) -> str:
+    """Return a path made absolute from the current directory.
+
+    Raises:
+        InvalidRequestError: it is relative and the current directory no longer exists.
+    """
+    try:
+        return os.path.abspath(path)
+    except FileNotFoundError as error:
+        raise InvalidRequestError(
+            f"{path!r} is relative, and the current directory no longer exists; give an absolute path"
+        ) from error
 
 
 def state_directory() -> str:
@@ -36,7 +58,7 @@ def state_directory() -> str:
 def _candidates() -> list[str]:
     named = os.environ.get("MCP_CODER_HOME")
     if named:
-        return [os.path.abspath(named)]
+        return [absolute_path(named)]
     import platformdirs
 
     try:

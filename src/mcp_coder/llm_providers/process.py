@@ -17,10 +17,11 @@ import contextlib
 import os
 import signal
 import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from mcp_coder.llm_providers.base import TURN_MARKER
 from mcp_coder.llm_providers.descendants import (
@@ -60,6 +61,8 @@ class Process:
         self.interrupted = False
         """Set true when somebody outside asks for this turn to stop."""
         self.started_at = time.time()
+        if _POSIX and popen.stdin is not None:
+            os.set_blocking(popen.stdin.fileno(), False)
 
     @classmethod
     def start(
@@ -77,8 +80,8 @@ class Process:
         Raises:
             OSError: it could not be started; both files are gone again.
         """
-        stdout, stderr = _new_file(output), _new_file(errors)
-        try:
+        with contextlib.ExitStack() as undo, contextlib.ExitStack() as files:
+            stdout, stderr = (_new_file(path, files, undo) for path in (output, errors))
             popen = subprocess.Popen(
                 argv,
                 stdin=subprocess.PIPE,
@@ -89,16 +92,12 @@ class Process:
                 bufsize=0,
                 start_new_session=_POSIX,
             )
-        except BaseException:
-            for path in (output, errors):
-                os.unlink(path)
-            raise
-        finally:
-            os.close(stdout)
-            os.close(stderr)
-        process = cls(popen, marker=env.get(TURN_MARKER, "").rpartition(":")[2], output=output, errors=errors)
+            undo.callback(popen.kill)
+            process = cls(
+                popen, marker=env.get(TURN_MARKER, "").rpartition(":")[2], output=output, errors=errors
+            )
+            undo.pop_all()
         _remember(process)
-        process._make_stdin_non_blocking()
         return process
 
     @property
@@ -115,10 +114,6 @@ class Process:
         return self._popen.poll()
 
     # --- feeding
-
-    def _make_stdin_non_blocking(self) -> None:
-        if _POSIX and self._popen.stdin is not None:
-            os.set_blocking(self._popen.stdin.fileno(), False)
 
     def write(self, data: bytes) -> None:
         """Take data for its stdin; what the pipe does not take now follows while ``wait`` waits."""
@@ -241,6 +236,14 @@ class Process:
         """Let go of the output file, once everything was read."""
         self._output.close()
 
+    def let_go(self) -> None:
+        """Close our ends of it and leave it alone: for a forked child, whose parent's it is."""
+        self._output.close()
+        if self._popen.stdin is not None:
+            with contextlib.suppress(OSError):
+                self._popen.stdin.close()
+        self._popen.returncode = 0  # else its object warns that it was never waited for
+
     def _ladder(self, over: bool, grace: float, descendants: dict[int, psutil.Process]) -> None:
         self._note(descendants)
         if over and self._exits_within(grace):
@@ -279,17 +282,18 @@ class Process:
                 descendants.setdefault(child.pid, child)
 
     def _kill(self, descendants: dict[int, psutil.Process]) -> None:
-        if self.exit_code() is None:
-            with contextlib.suppress(OSError):
-                os.killpg(self.pid, signal.SIGKILL) if _POSIX else self._popen.kill()
-            self._popen.wait()
+        _kill_group(self._popen)
         leftovers = [child for child in descendants.values() if child.is_running()]
         leftovers += marked(self._marker, self.started_at, {child.pid for child in leftovers})
         end_leftovers(leftovers)
 
 
-def _new_file(path: str) -> int:
-    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
+def _new_file(path: str, files: contextlib.ExitStack, undo: contextlib.ExitStack) -> int:
+    """Make a private file and open it for as long as ``files`` lasts; ``undo`` removes it again."""
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
+    files.callback(os.close, file)
+    undo.callback(os.unlink, path)
+    return file
 
 
 # --- those that run
@@ -314,9 +318,17 @@ def live_processes() -> list[Process]:
         return list(_live)
 
 
+def _forget_parents_agents() -> None:
+    """Let go, in a forked child, of what is its parent's: with a copy of its stdin open, an agent would not end."""
+    global _live_lock
+    _live_lock = threading.RLock()  # another thread may have held it when the child was forked
+    for process in _live:
+        process.let_go()
+    _live.clear()
+
+
 if hasattr(os, "register_at_fork"):
-    # A forked child shares the record but not the agents: they are its parent's to end.
-    os.register_at_fork(after_in_child=_live.clear)
+    os.register_at_fork(after_in_child=_forget_parents_agents)
 
 
 def run_briefly(
@@ -329,16 +341,33 @@ def run_briefly(
 
     Raises:
         OSError: it could not be started.
-        subprocess.TimeoutExpired: it took longer than ``timeout`` seconds and was killed.
+        subprocess.TimeoutExpired: it took longer than ``timeout`` seconds and was killed, with its process group.
     """
-    done = subprocess.run(
-        argv,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        timeout=timeout,
-        cwd=os.sep,  # the current directory may be gone
-        env=None if env is None else dict(env),
-        check=False,
-        start_new_session=_POSIX,
-    )
-    return done.returncode, done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace")
+    # Files, not pipes: what it leaves behind would hold a pipe open, and us with it.
+    with tempfile.TemporaryFile() as stdout, tempfile.TemporaryFile() as stderr:
+        popen = subprocess.Popen(
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=stdout,
+            stderr=stderr,
+            cwd=os.sep,  # the current directory may be gone
+            env=None if env is None else dict(env),
+            start_new_session=_POSIX,
+        )
+        try:
+            popen.wait(timeout)
+        finally:
+            _kill_group(popen)
+        return popen.returncode, _text_of(stdout), _text_of(stderr)
+
+
+def _kill_group(popen: subprocess.Popen[bytes]) -> None:
+    if popen.poll() is None:
+        with contextlib.suppress(OSError):
+            os.killpg(popen.pid, signal.SIGKILL) if _POSIX else popen.kill()
+        popen.wait()
+
+
+def _text_of(file: IO[bytes]) -> str:
+    file.seek(0)
+    return file.read().decode("utf-8", "replace")

@@ -15,13 +15,23 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from mcp_coder.llm_errors import InvalidRequestError, LLMError, SessionError
+from mcp_coder.llm_errors import AgentError, InvalidRequestError, LLMError, SessionError
 from mcp_coder.llm_events import Notice, TurnEvent
-from mcp_coder.llm_providers.base import Agent, Entry, Live, Outcome, Provider, Stopped, TurnBegun, TurnEnded
+from mcp_coder.llm_providers.base import (
+    Agent,
+    Entry,
+    Live,
+    Outcome,
+    Provider,
+    Stopped,
+    TurnBegun,
+    TurnEnded,
+    TurnFiles,
+)
 from mcp_coder.llm_providers.cards import Card, check_directory, reenter
 from mcp_coder.llm_providers.deadline import Deadline
 from mcp_coder.llm_providers.leases import own_holder
-from mcp_coder.llm_providers.places import new_turn_files, remove_turn_files, set_aside
+from mcp_coder.llm_providers.places import absolute_path, new_turn_files, remove_turn_files, set_aside
 from mcp_coder.llm_providers.sessions import Held, entered, settle
 from mcp_coder.llm_providers.stopping import ctrl_c_under_way, stops
 from mcp_coder.llm_requests import TurnRequest
@@ -34,7 +44,7 @@ _log = logging.getLogger("mcp_coder")
 LONGEST_STARTUP, LONGEST_SILENCE = 60.0, 600.0
 _OWN_EXIT_SECONDS = 5.0
 """How long an agent that has answered is given to exit by itself while the time limit allows it."""
-_LATE_EXIT_SECONDS = 2.5
+_LATE_EXIT_SECONDS = 2.0
 """The same once the time limit has passed: with the rest of the stop ladder, a call returns within 6 s of it."""
 _LOOK_SECONDS = 0.1
 
@@ -68,7 +78,8 @@ def run_turn(
     deadline = Deadline.after(request.timeout)
     stop_asked = _StopCheck(stop)
     request = _with_absolute_paths(request)
-    agent = provider.locate(request)
+    _check_capabilities(provider, request)
+    agent = provider.locate(request, deadline)
     with entered(provider, request, agent, deadline, stop_asked) as held:
         _check_directory(request, held.entry)
         turn = _Turn(provider, request, agent, held, deadline, stop_asked, observe or _ignore)
@@ -77,6 +88,18 @@ def run_turn(
 
 def _ignore(_event: TurnEvent) -> None:
     """Watch nothing."""
+
+
+def _check_capabilities(provider: Provider, request: TurnRequest) -> None:
+    able = provider.capabilities
+    if request.method not in able.methods:
+        raise InvalidRequestError(f"{provider.name} has no method {request.method!r}")
+    if not able.forks and (request.fork or request.on_busy == "fork"):
+        raise InvalidRequestError(f"{provider.name} cannot fork a session")
+    if not able.resumes_at and request.after_failure == "drop":
+        raise InvalidRequestError(
+            f'{provider.name} cannot go on from an earlier point: no after_failure="drop"'
+        )
 
 
 class _StopCheck:
@@ -99,28 +122,28 @@ def _with_absolute_paths(request: TurnRequest) -> TurnRequest:
         InvalidRequestError: the directory or an MCP configuration file is not there; nobody should wait for a
             session to be told so.
     """
-    cwd = None if request.cwd is None else _absolute_path(request.cwd)
+    cwd = None if request.cwd is None else absolute_path(request.cwd)
     if cwd is not None and not os.path.isdir(cwd):
         raise InvalidRequestError(f"cwd {cwd!r} is no directory", session_id=request.session_id)
     config = request.mcp_config
     if isinstance(config, str):
-        config = _absolute_path(config)
+        config = absolute_path(config)
         if not os.path.isfile(config):
             raise InvalidRequestError(f"mcp_config: there is no file {config}; give a file or a mapping")
     return dataclasses.replace(
         request,
         cwd=cwd,
-        add_dirs=tuple(_absolute_path(each) for each in request.add_dirs),
+        add_dirs=tuple(absolute_path(each) for each in request.add_dirs),
         mcp_config=config,
     )
 
 
-def _absolute_path(path: str) -> str:
+def _new_files() -> TurnFiles:
     try:
-        return os.path.abspath(path)
-    except FileNotFoundError as error:
-        raise InvalidRequestError(
-            f"{path!r} is relative, and the current directory no longer exists; give an absolute path"
+        return new_turn_files()
+    except OSError as error:
+        raise AgentError(
+            f"no place for the turn's private files ({error}); set MCP_CODER_HOME; nothing was sent"
         ) from error
 
 
@@ -144,8 +167,11 @@ class _Turn:
         self._provider, self._request, self._agent, self._held = provider, request, agent, held
         self._deadline, self._stop, self._observe = deadline, stop, observe
         self._entry = held.entry
-        self._files = new_turn_files()
+        self._files = _new_files()
         self._ids = {"session_id": self._entry.first_id, "turn_id": self._files.turn_id}
+        self._notices: list[str] = []
+        self._files_needed = False
+        """Whether somebody may still have to read the output: the card's next reader, or whoever records turns."""
 
     def run(
         self,
@@ -154,17 +180,22 @@ class _Turn:
     ) -> LLMResponseDict:
         try:
             outcome = self._process(before_feed)
-            refused = self._provider.refused_entry(outcome)
-            again = reenter(self._entry, refused, self._held.found, self._request)
+            again = self._other_way_in(outcome)
             if again is not None:
                 self._entry = again
                 set_aside(self._files)
                 outcome = self._process(None)
-            elif refused:
-                self._held.restore()
             return self._conclude(outcome, after_judge)
         finally:
-            remove_turn_files(self._files.directory)
+            if not self._files_needed:
+                remove_turn_files(self._files.directory)
+
+    def _other_way_in(self, outcome: Outcome) -> Entry | None:
+        """Return how else the session can be entered, if the agent refused the first way and there is still time."""
+        refused = self._provider.refused_entry(outcome)
+        if self._deadline.left() <= 0 or self._stop():
+            return None
+        return reenter(self._entry, refused, self._held.found, self._request)
 
     # --- the process
 
@@ -182,20 +213,38 @@ class _Turn:
         card = None
         try:
             card = self._write_card(live)
+            self._files_needed = True
             if before_feed is not None:
                 before_feed(self._begun())
-            live.feed()
-            stopped, seconds = self._watch(live)
+            if not self._stop():
+                live.feed()
+                stopped, seconds = self._watch(live)
         finally:
             # Also under Ctrl-C and when a hook fails: nothing that was started is left.
-            grace = min(
-                max(self._deadline.left() + _LATE_EXIT_SECONDS, _LATE_EXIT_SECONDS), _OWN_EXIT_SECONDS
-            )
-            outcome = live.close(stopped=stopped, seconds=seconds, grace=grace)
+            outcome = live.close(stopped=stopped, seconds=seconds, grace=self._grace())
             self._log(logging.DEBUG, "turn %s of session %s exits with %s", outcome.exit_code)
-            if card is not None:
-                self._held.write(settle(self._provider, self._agent, card, outcome.events))
+            self._settle(card, outcome)
         return outcome
+
+    def _grace(self) -> float:
+        """Return how long an agent that has answered may take to exit by itself."""
+        return min(max(self._deadline.left(), 0.0) + _LATE_EXIT_SECONDS, _OWN_EXIT_SECONDS)
+
+    def _settle(self, card: Card | None, outcome: Outcome) -> None:
+        """Say in the card that nobody is at work any more, by what was printed.
+
+        An answer is never lost to a card that cannot be written (a full disk, say): the old one then stays, with the
+        output beside it, and the session's next holder settles it.
+        """
+        if card is None:
+            return
+        try:
+            self._held.write(settle(self._provider, self._agent, card, outcome.events))
+            self._files_needed = False
+        except OSError as error:
+            self._notices.append(
+                f"the session's card could not be written ({error}); its next turn settles it"
+            )
 
     def _begun(self) -> TurnBegun:
         return TurnBegun(
@@ -210,6 +259,8 @@ class _Turn:
         """Say in the card who is at work, before the agent can be: a next holder must find it."""
         entry = self._entry
         old = self._held.card or Card(first_id=entry.first_id, native_id=entry.native_id)
+        if self._held.found is None:
+            old = dataclasses.replace(old, origin=entry.resume, origin_point=entry.resume_at)
         card = dataclasses.replace(
             old,
             native_id=entry.native_id,
@@ -222,7 +273,12 @@ class _Turn:
             turn_id=self._files.turn_id,
             directory=self._files.directory,
         )
-        self._held.write(card)
+        try:
+            self._held.write(card)
+        except OSError as error:
+            raise SessionError(
+                f"the session's card cannot be written ({error}); nothing was sent", session_id=entry.first_id
+            ) from error
         return card
 
     # --- watching
@@ -253,30 +309,56 @@ class _Turn:
     # --- the verdict
 
     def _conclude(self, outcome: Outcome, after_judge: Callable[[TurnEnded], None] | None) -> LLMResponseDict:
-        notices = (*outcome.entry.notices, *self._provider.notices(self._request, outcome))
-        for text in notices:
-            self._log(logging.WARNING, "turn %s of session %s: %s", text)
-            self._observe(Notice(text=text))
-        response, error = None, None
-        try:
-            timestamp = datetime.now(UTC).isoformat()
-            response = self._provider.judge(self._request, outcome, timestamp=timestamp)
-        except LLMError as failure:
-            failure.turn_id = self._files.turn_id
-            error = failure
-        if isinstance(error, SessionError):  # whatever happened, it was not in this session
-            self._held.restore()
-        else:
-            self._held.publish()
+        response, error = self._judged(outcome)
+        self._publish(error)
+        notices = (
+            *outcome.entry.notices,
+            *self._provider.notices(self._request, outcome),
+            *self._notices,
+        )
+        self._tell(notices)
         self._log(
             logging.INFO, "turn %s of session %s ends: %s", type(error).__name__ if error else "answered"
         )
         if after_judge is not None:
+            needed, self._files_needed = self._files_needed, True
             after_judge(self._ended(outcome, notices, response, error))
+            self._files_needed = needed
         if response is None:
             assert error is not None  # noqa: S101  # judged one way or the other
             raise error
         return response
+
+    def _judged(self, outcome: Outcome) -> tuple[LLMResponseDict | None, LLMError | None]:
+        try:
+            timestamp = datetime.now(UTC).isoformat()
+            return self._provider.judge(self._request, outcome, timestamp=timestamp), None
+        except LLMError as error:
+            error.turn_id = self._files.turn_id
+            if outcome.entry.fork and isinstance(error, SessionError):
+                # The fork was never begun: what the caller can look for is the session to fork from.
+                error.session_id = self._held.source_id or error.session_id
+            return None, error
+
+    def _publish(self, error: LLMError | None) -> None:
+        """Let the session be found as the agent calls it now; or undo the card, where the turn was not in it."""
+        try:
+            if isinstance(error, SessionError):
+                self._held.restore()
+            else:
+                self._held.publish()
+        except OSError as failure:
+            self._notices.append(f"the session's card could not be written ({failure})")
+
+    def _tell(self, notices: tuple[str, ...]) -> None:
+        """Tell whoever watches; that they fail at it costs nobody the answer."""
+        for text in notices:
+            self._log(logging.WARNING, "turn %s of session %s: %s", text)
+            try:
+                self._observe(Notice(text=text))
+            except Exception:  # noqa: BLE001  # whatever it is: it is not the turn's
+                self._log(logging.ERROR, "turn %s of session %s: the watcher failed")
+                _log.debug("the watcher failed", exc_info=True, extra=self._ids)
 
     def _ended(
         self,

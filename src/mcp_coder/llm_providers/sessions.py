@@ -14,7 +14,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 
-from mcp_coder.llm_errors import InterruptedTurnError, SessionBusyError
+from mcp_coder.llm_errors import InterruptedTurnError, SessionBusyError, SessionError
 from mcp_coder.llm_providers.base import Agent, Entry, Provider, RawEvent
 from mcp_coder.llm_providers.cards import Card, enter_fork, enter_new, enter_session, settled
 from mcp_coder.llm_providers.deadline import Deadline
@@ -45,11 +45,13 @@ class Held:
         entry: how to enter it.
         found: its card as this turn found it.
         card: its card now.
+        source_id: the session that it is a fork of, if it is one.
     """
 
-    def __init__(self, entry: Entry, card: Card | None, lease: Lease) -> None:
+    def __init__(self, entry: Entry, card: Card | None, lease: Lease, source_id: str | None = None) -> None:
         self.entry = entry
         self.found = self.card = card
+        self.source_id = source_id
         self._lease = lease
 
     def write(self, card: Card) -> None:
@@ -82,7 +84,14 @@ def entered(
         InterruptedTurnError: the turn was stopped while it waited.
     """
     with contextlib.ExitStack() as stack:
-        yield _Entrance(provider, request, agent, deadline, stop, stack).enter()
+        try:
+            held = _Entrance(provider, request, agent, deadline, stop, stack).enter()
+        except OSError as error:
+            raise SessionError(
+                f"the session's lease or card cannot be used ({error}); nothing was sent",
+                session_id=request.session_id,
+            ) from error
+        yield held
 
 
 class _Entrance:
@@ -167,12 +176,18 @@ class _Entrance:
         except SessionBusyError:
             if self._request.on_busy != "wait":
                 raise
-        return self._forked(source_id, idle=self._take_idle(source_id, wait=self._patience()))
+        held = self._forked(source_id, idle=self._take_idle(source_id, wait=self._patience()))
+        self._check_time_left(source_id)
+        return held
 
     def _take_idle(self, source_id: str, wait: float) -> bool:
-        """Hold the session to fork from, if nobody is in a turn of it."""
+        """Hold the session to fork from, if nobody is in a turn of it; only with ``wait`` is an orphan waited for."""
         try:
-            self._idle_card(self._take(source_id, wait=wait))
+            lease = self._take(source_id, wait=wait)
+            card = lease.card()
+            if wait <= 0 and card is not None and is_alive(card.agent):
+                return False
+            self._idle_card(lease)
         except SessionBusyError:
             return False
         return True
@@ -191,7 +206,7 @@ class _Entrance:
         )
         if entry.resume_at is not None:
             self._stack.close()  # a named point stays what it is: the session forked from is free at once
-        return Held(entry, None, self._take(entry.first_id, wait=0))
+        return Held(entry, None, self._take(entry.first_id, wait=0), source_id)
 
     # --- leases and orphans
 
@@ -234,15 +249,24 @@ class _Entrance:
                 since, size = time.monotonic(), grown
             silent = time.monotonic() - since > _LONGEST_ORPHAN_SILENCE
             if silent or self._deadline.left() < self._reserve() + _LADDER_SECONDS:
-                end_identified(card.agent, card.turn_id or "")
+                self._end_orphan(card)
                 return
             if self._stop():
                 raise InterruptedTurnError(_STOPPED_WAITING, session_id=card.first_id)
             time.sleep(_LOOK_SECONDS)
 
+    def _end_orphan(self, card: Card) -> None:
+        end_identified(card.agent, card.turn_id or "")
+        if is_alive(card.agent):  # another user's, say
+            raise SessionBusyError(
+                f"the agent of an earlier turn of session {card.first_id} cannot be ended; nothing was sent",
+                holder=card.agent,
+                session_id=card.first_id,
+            )
+
     def _settle(self, card: Card) -> Card:
         """Return the card after the turn of a dead holder, by what its agent had printed."""
-        end_identified(card.agent, card.turn_id or "")
+        self._end_orphan(card)
         after = settle(self._provider, self._agent, card, self._provider.read_events(_left_output(card)))
         if card.directory:
             remove_turn_files(card.directory)

@@ -360,7 +360,7 @@ QUIET: tuple[str, ...] = ()
         pytest.param(outcome(result(), cut=True), ("cut off",), id="cut"),
         pytest.param(outcome(result(), result()), ("2 results",), id="two_results"),
         pytest.param(outcome(result(permission_denials=[{}])), ("denied: 1",), id="denial"),
-        pytest.param(outcome(result(), sdk_error=AgentError("lost")), ("SDK failed after it: lost",), id="sdk"),
+        pytest.param(outcome(result(), sdk_error=AgentError("lost")), ("SDK failed to follow: AgentError",), id="sdk"),
         pytest.param(
             outcome(result(), exit_code=1, unread=("a",)), ("exited with 1", "no event: 1"), id="two_of_them"
         ),

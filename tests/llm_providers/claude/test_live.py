@@ -128,7 +128,7 @@ def test_nothing_is_fed_before_it_is_time(start: Start, fake_claude: FakeClaude)
         pytest.param(
             Script(steps=(Turn(prints_result=False), PrintBytes(b'{"type": "resu'), Exit(0))),
             ["system", "assistant"],
-            (),
+            ('{"type": "resu',),
             True,
             id="cut in mid-line",
         ),
@@ -189,6 +189,18 @@ def test_an_answer_that_came_before_the_clock_was_looked_at_counts(
         pass
     outcome = live.close(stopped="total", seconds=3.0, grace=1)
     assert (outcome.stopped, outcome.complete) == (None, True)
+
+
+def test_a_watcher_that_fails_loses_no_line(start: Start, fake_claude: FakeClaude) -> None:
+    def fail(_event: TurnEvent) -> None:
+        raise BrokenPipeError
+
+    live = start(observe=fail)
+    live.feed()
+    with pytest.raises(BrokenPipeError):
+        live.wait(30)
+    outcome = live.close(stopped="interrupted", seconds=None, grace=5)
+    assert outcome.events[0]["subtype"] == "init"
 
 
 def test_long_options_travel_by_private_file(start: Start, fake_claude: FakeClaude, files: TurnFiles) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -11,10 +12,12 @@ from mcp_coder.llm_errors import AgentNotFoundError, InvalidRequestError
 from mcp_coder.llm_providers import PROVIDERS, provider_named
 from mcp_coder.llm_providers.base import Agent
 from mcp_coder.llm_providers.claude.provider import ClaudeProvider
+from mcp_coder.llm_providers.deadline import Deadline
 from mcp_coder.llm_requests import new_request
 from mcp_coder.testing import FakeClaude
 
 PROVIDER = ClaudeProvider()
+UNLIMITED = Deadline.after(None)
 
 
 def test_a_provider_is_found_by_its_name() -> None:
@@ -24,7 +27,7 @@ def test_a_provider_is_found_by_its_name() -> None:
 
 
 def test_where_it_is(fake_claude: FakeClaude) -> None:
-    agent = PROVIDER.locate(new_request("hello"))
+    agent = PROVIDER.locate(new_request("hello"), UNLIMITED)
     assert (agent.program, agent.version) == (str(fake_claude.path), "2.1.330")
     assert agent.config_dir == os.path.realpath(os.environ["CLAUDE_CONFIG_DIR"])
 
@@ -33,7 +36,7 @@ def test_its_environment_is_the_callers_with_the_calls_own_over_it(
     fake_claude: FakeClaude, tmp_path: Path
 ) -> None:
     agent = PROVIDER.locate(
-        new_request("hello", env={"CLAUDE_CONFIG_DIR": str(tmp_path / "other"), "X": "1"})
+        new_request("hello", env={"CLAUDE_CONFIG_DIR": str(tmp_path / "other"), "X": "1"}), UNLIMITED
     )
     assert agent.config_dir == str(tmp_path / "other")
     assert (agent.env["X"], agent.env["HOME"]) == ("1", os.environ["HOME"])
@@ -44,7 +47,7 @@ def test_a_relative_configuration_directory_is_the_callers(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("CLAUDE_CONFIG_DIR", "config")
-    agent = PROVIDER.locate(new_request("hello", cwd="/"))
+    agent = PROVIDER.locate(new_request("hello", cwd="/"), UNLIMITED)
     assert agent.env["CLAUDE_CONFIG_DIR"] == agent.config_dir == str(tmp_path / "config")
 
 
@@ -53,7 +56,7 @@ def test_without_a_home_it_gets_a_private_one(
 ) -> None:
     monkeypatch.delenv("HOME")
     monkeypatch.setattr("pwd.getpwuid", lambda _uid: (_ for _ in ()).throw(KeyError("no entry")))
-    agent = PROVIDER.locate(new_request("hello"))
+    agent = PROVIDER.locate(new_request("hello"), UNLIMITED)
     assert agent.env["HOME"] == os.environ["MCP_CODER_HOME"]
 
 
@@ -62,16 +65,16 @@ def test_an_option_that_this_version_lacks_is_refused(
 ) -> None:
     with FakeClaude(tmp_path / "old", version="1.0.128 (Claude Code)") as fake:
         monkeypatch.setenv("MCP_CODER_CLAUDE", str(fake.path))
-        assert PROVIDER.locate(new_request("hello")).version == "1.0.128"
+        assert PROVIDER.locate(new_request("hello"), UNLIMITED).version == "1.0.128"
         with pytest.raises(
             AgentNotFoundError, match=r"max_budget_usd needs Claude Code 2.0.28 or newer; .* is 1.0.128"
         ):
-            PROVIDER.locate(new_request("hello", max_budget_usd=1))
+            PROVIDER.locate(new_request("hello", max_budget_usd=1), UNLIMITED)
 
 
 def test_flags_that_are_ours_are_refused(fake_claude: FakeClaude) -> None:
     with pytest.raises(InvalidRequestError):
-        PROVIDER.locate(new_request("hello", extra_args={"resume": "x"}))
+        PROVIDER.locate(new_request("hello", extra_args={"resume": "x"}), UNLIMITED)
 
 
 def test_a_fingerprint_changes_with_the_session(tmp_path: Path) -> None:
@@ -93,3 +96,32 @@ def test_left_output_is_read() -> None:
     assert [event["type"] for event in events] == ["system"]
     assert PROVIDER.finish(events).begun
     assert not PROVIDER.finish(()).begun
+
+
+def test_a_program_that_does_not_say_its_version_is_given_up_in_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = tmp_path / "claude"
+    slow.write_text("#!/bin/sh\nsleep 300 &\nwait\n")
+    slow.chmod(0o700)
+    monkeypatch.setenv("MCP_CODER_CLAUDE", str(slow))
+    began = time.monotonic()
+    with pytest.raises(AgentNotFoundError, match="took longer than 1 s"):
+        PROVIDER.locate(new_request("hello"), Deadline.after(0.5))
+    assert time.monotonic() - began < 6
+
+
+def test_relative_names_in_a_deleted_directory_are_refused(
+    fake_claude: FakeClaude, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    monkeypatch.setenv("CLAUDE_CONFIG_DIR", "config")
+    with pytest.raises(InvalidRequestError, match="'config' is relative"):
+        PROVIDER.locate(new_request("hello"), UNLIMITED)
+    monkeypatch.setenv("MCP_CODER_CLAUDE", "claude")
+    with pytest.raises(InvalidRequestError, match="'claude' is relative"):
+        PROVIDER.locate(new_request("hello"), UNLIMITED)
+    monkeypatch.chdir(tmp_path)

@@ -26,6 +26,7 @@ from mcp_coder.llm_events import TurnEvent
 from mcp_coder.llm_providers.base import Agent, Entry, Outcome, RawEvent, Stopped, TurnFiles
 from mcp_coder.llm_providers.claude.judge import new_response
 from mcp_coder.llm_providers.claude.live import ClaudeLive
+from mcp_coder.llm_providers.claude.parse import is_delta
 from mcp_coder.llm_providers.claude.provider import ClaudeProvider
 from mcp_coder.llm_providers.process import Process
 from mcp_coder.llm_providers.run import run_turn
@@ -42,10 +43,7 @@ __all__ = [
     "create_api_response_dict",
 ]
 
-MESSAGE_LIMIT = 64 * 1024 * 1024
-"""The longest message of the program, in bytes; the SDK's own default of 1 MiB fails on a long answer."""
-
-_DRAIN_SECONDS = 5.0
+_DRAIN_SECONDS = 1.5
 """How long the SDK is given to read what was handed to it once the program is gone."""
 
 
@@ -178,7 +176,8 @@ class ApiLive(ClaudeLive):
         self._conversation.fed.set()
 
     def _forward(self, event: RawEvent) -> None:
-        self._conversation.deliver(dict(event))
+        if not is_delta(event):
+            self._conversation.deliver(dict(event))
 
     def _finish(self) -> None:
         self._conversation.end()
@@ -202,7 +201,7 @@ class _Conversation(threading.Thread):
         self.messages: list[Mapping[str, object]] = []
         self.error: Exception | None = None
         self.fed = threading.Event()
-        self.connected = False
+        self._connected = self._handed_over = self._ended = False
         self._process, self._question = process, question
         self._lock = threading.Lock()
         self._waiting: list[dict[str, Any] | None] = []
@@ -213,8 +212,8 @@ class _Conversation(threading.Thread):
 
     @property
     def broken(self) -> bool:
-        """Whether the SDK gave up, so that nothing more will be handed over."""
-        return self.error is not None
+        """Whether the SDK gave up before it had handed the prompt over; later the turn goes on without it."""
+        return self.error is not None and not self._handed_over
 
     def deliver(self, event: dict[str, Any] | None) -> None:
         """Hand an event to the SDK; None: there will be no more."""
@@ -229,7 +228,8 @@ class _Conversation(threading.Thread):
         """Let the SDK read to the end, then make sure that its thread is gone."""
         self.deliver(None)
         self.fed.set()
-        if not self.connected:  # it would wait for the program's answer for a minute
+        self._ended = True
+        if not self._connected:  # it would wait for the program's answer for a minute
             self._cancel()
         self.join(_DRAIN_SECONDS)
         if self.is_alive():
@@ -260,12 +260,14 @@ class _Conversation(threading.Thread):
         # The second that this takes: from here on the thread can be cancelled.
         from claude_agent_sdk import ClaudeAgentOptions, ClaudeSDKClient
 
+        if self._ended:
+            return
         client = ClaudeSDKClient(
-            ClaudeAgentOptions(max_buffer_size=MESSAGE_LIMIT),
+            ClaudeAgentOptions(),
             transport=_transport(self._process, inbox),
         )
         await client.connect()
-        self.connected = True
+        self._connected = True
         try:
             await self._talk(client)
         finally:
@@ -274,12 +276,16 @@ class _Conversation(threading.Thread):
     async def _talk(self, client: ClaudeSDKClient) -> None:
         await asyncio.to_thread(self.fed.wait)
         await client.query(self._question)
+        self._handed_over = True
         async for message in client.receive_messages():
             self.messages.append(_plain_message(message))
 
 
 def _transport(process: Process, inbox: asyncio.Queue[dict[str, Any] | None]) -> Any:
-    """Return the SDK's ``Transport`` over a program that runs already; its base class comes with the SDK."""
+    """Return the SDK's ``Transport`` over a program that runs already; its base class comes with the SDK.
+
+    The SDK's own transport takes messages of up to 1 MiB; here nothing limits them.
+    """
     from claude_agent_sdk import Transport
 
     class FileTransport(Transport):

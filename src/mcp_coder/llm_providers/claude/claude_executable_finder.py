@@ -20,6 +20,7 @@ from pathlib import Path
 from mcp_coder.llm_errors import AgentNotFoundError
 from mcp_coder.llm_providers.claude.transcripts import config_dir, home_directory
 from mcp_coder.llm_providers.claude.versions import MINIMUM_VERSION, too_old
+from mcp_coder.llm_providers.places import absolute_path
 
 __all__ = ["find_claude_executable", "locate_claude", "program_version", "verify_claude_installation"]
 
@@ -92,17 +93,20 @@ def find_claude_executable(
     return path
 
 
-def locate_claude(env: Mapping[str, str] | None = None) -> tuple[str, str]:
+def locate_claude(
+    env: Mapping[str, str] | None = None, *, seconds: float = _VERSION_SECONDS
+) -> tuple[str, str]:
     """Return (path, version) of the program that serves a turn; the version is ``""`` where it does not say.
 
     Args:
         env: the caller's own environment, not that of the program; None: ``os.environ``.
+        seconds: the longest that the program may take to say its version.
 
     Raises:
         AgentNotFoundError: there is none, it cannot be run, or it is too old.
     """
     path, _ = _find(os.environ if env is None else env)
-    version = program_version(path)
+    version = program_version(path, seconds=seconds)
     _refuse_old(path, version)
     return path, version
 
@@ -149,7 +153,7 @@ def _find(env: Mapping[str, str], *, slow: bool = False) -> tuple[str, str]:
 
 
 def _named(path: str) -> str:
-    program = Path(path).absolute()
+    program = Path(absolute_path(path))
     if not _is_program(program):
         raise AgentNotFoundError(
             f"MCP_CODER_CLAUDE names {path!r}, which is no program that can be run: correct it or unset it",
@@ -200,7 +204,7 @@ def _sdk_directories() -> list[Path]:
 _versions: dict[tuple[str, int, int], str] = {}
 
 
-def program_version(path: str) -> str:
+def program_version(path: str, *, seconds: float = _VERSION_SECONDS) -> str:
     """Return the version of a ``claude`` program, e.g. ``"2.1.330"``; ``""`` if it does not say.
 
     It is read once and kept in this process for as long as the file stays the same. For the program in the SDK's
@@ -211,7 +215,7 @@ def program_version(path: str) -> str:
     """
     key = _identity(path)
     if key not in _versions:
-        _versions[key] = _version_beside(path) or _ask_version(path)
+        _versions[key] = _version_beside(path) or _ask_version(path, seconds)
     return _versions[key]
 
 
@@ -234,15 +238,15 @@ def _version_beside(path: str) -> str:
         return ""
 
 
-def _ask_version(path: str) -> str:
+def _ask_version(path: str, seconds: float = _VERSION_SECONDS) -> str:
     from mcp_coder.llm_providers.process import run_briefly
 
     try:
-        exit_code, output, errors = run_briefly([path, "--version"], timeout=_VERSION_SECONDS)
+        exit_code, output, errors = run_briefly([path, "--version"], timeout=seconds)
     except OSError as error:
         raise _cannot_run(path, error.strerror or str(error)) from error
     except subprocess.TimeoutExpired as error:
-        raise _cannot_run(path, f"'--version' took longer than {_VERSION_SECONDS:g} s") from error
+        raise _cannot_run(path, f"'--version' took longer than {seconds:.3g} s") from error
     if exit_code != 0:
         raise _cannot_run(path, f"'--version' ended with {exit_code}: {(errors or output).strip()[-300:]}")
     return _version_in(output)

@@ -61,8 +61,10 @@ def _interrupted(case: Case) -> bool:
     if case.outcome.stopped == "interrupted":
         return True
     if case.result is not None:
-        broken_off = text_in(case.result, "subtype") == "error_during_execution" and signal_of(case)
-        return text_in(case.result, "terminal_reason").startswith("aborted") or bool(broken_off)
+        # A signal after the end of the turn is our own: the program did not exit by itself.
+        signalled = signal_of(case) is not None and not case.outcome.complete
+        broken_off = text_in(case.result, "subtype") == "error_during_execution" and signalled
+        return text_in(case.result, "terminal_reason").startswith("aborted") or broken_off
     return signal_of(case) is not None or says_interrupted(case)
 
 
@@ -177,7 +179,7 @@ _ADVICE: Mapping[type[LLMError], str] = {
     RateLimitError: ": wait, then try again",
     ServerError: ": try again later",
     ModelNotFoundError: ": ask for another model",
-    SessionNotFoundError: ": begin a new session, or go on where this one was begun (same machine, same CLAUDE_CONFIG_DIR)",
+    SessionNotFoundError: ": begin a new session, or go on where it was begun (same machine and CLAUDE_CONFIG_DIR)",
 }
 
 

@@ -6,6 +6,7 @@ and nothing is ever raised. Pure.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 from mcp_coder.llm_providers.base import RawEvent
@@ -30,9 +31,11 @@ def text_in(event: Mapping[str, object], key: str) -> str:
 
 
 def number_in(event: Mapping[str, object], key: str) -> float | None:
-    """Return the number under ``key``; None where there is none."""
+    """Return the number under ``key``; None where there is none, or one such as 1e999 that is none."""
     found = event.get(key)
-    return found if isinstance(found, (int, float)) and not isinstance(found, bool) else None
+    if isinstance(found, bool) or not isinstance(found, (int, float)) or not math.isfinite(found):
+        return None
+    return found
 
 
 def mapping_in(event: Mapping[str, object], key: str) -> Mapping[str, object]:

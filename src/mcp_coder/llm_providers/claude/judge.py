@@ -179,7 +179,10 @@ def _notices(case: Case) -> tuple[tuple[object, str], ...]:
     return (
         (good and lingered, "the answer is good, but the agent did not exit by itself and was stopped"),
         (good and not lingered and outcome.exit_code, _BAD_EXIT.format(outcome.exit_code)),
-        (good and outcome.sdk_error, f"the answer is good, but the SDK failed after it: {outcome.sdk_error}"),
+        (
+            good and outcome.sdk_error,
+            f"the answer is good, but the SDK failed to follow: {type(outcome.sdk_error).__name__}",
+        ),
         (good and outcome.cut, "the last line of the agent's output is cut off, after the answer"),
         (outcome.unread, f"lines of the agent's output that are no event: {len(outcome.unread)}"),
         (

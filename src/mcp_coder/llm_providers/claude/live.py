@@ -49,6 +49,7 @@ class ClaudeLive:
         self._events: list[RawEvent] = []
         self._unread: list[str] = []
         self._begun = False
+        self._untold: list[TurnEvent] = []
 
     @classmethod
     def start(
@@ -83,7 +84,12 @@ class ClaudeLive:
             raise AgentNotFoundError(
                 f"{agent.program} cannot be started: {error}", searched=[agent.program]
             ) from error
-        return cls(process, request, agent, entry, files, observe)
+        try:
+            return cls(process, request, agent, entry, files, observe)
+        except BaseException:
+            process.end(over=False, grace=0)
+            process.close()
+            raise
 
     def identity(self) -> Mapping[str, object]:
         """Return what tells this process from every other."""
@@ -152,6 +158,9 @@ class ClaudeLive:
     def _read(self) -> None:
         for line in self._process.read_lines():
             self._take(line)
+        # Only now: whatever a watcher does, no line that was read is lost.
+        while self._untold:
+            self._observe(self._untold.pop(0))
 
     def _take(self, line: bytes) -> None:
         event = event_in(line)
@@ -159,13 +168,14 @@ class ClaudeLive:
             if line.strip():
                 self._unread.append(line.decode("utf-8", "replace"))
             return
-        self._begun = self._begun or event.get("type") != "control_response"
-        for each in turn_events(event):
-            self._observe(each)
+        self._forward(event)
+        if event.get("type") in _CONTROL:
+            return
+        self._begun = True
+        self._untold += turn_events(event)
         if not is_delta(event):
             self._events.append(event)
             self._tracker.see(event)
-            self._forward(event)
 
     def _read_rest(self) -> bool:
         """Read what stands behind the last whole line; return whether it is the beginning of something lost."""
@@ -174,6 +184,8 @@ class ClaudeLive:
             self._take(rest)
             return False
         if self._events or not (rest.strip() or self._unread):
+            if rest.strip():
+                self._unread.append(rest.decode("utf-8", "replace"))
             return bool(rest.strip())
         return self._read_as_one()
 
@@ -187,6 +199,10 @@ class ClaudeLive:
             self._tracker.see(event)
             self._forward(event)
         return reading.cut
+
+
+_CONTROL = frozenset({"control_request", "control_response", "control_cancel_request"})
+"""What the program and whoever drives it say to each other; no part of the turn."""
 
 
 def _ignore(_event: TurnEvent) -> None:

@@ -25,11 +25,16 @@ from mcp_coder.llm_providers.claude.live import ClaudeLive
 from mcp_coder.llm_providers.claude.parse import read_output
 from mcp_coder.llm_providers.claude.transcripts import config_dir, find_transcript, home_directory
 from mcp_coder.llm_providers.claude.versions import lacking
-from mcp_coder.llm_providers.places import state_directory
+from mcp_coder.llm_providers.deadline import Deadline
+from mcp_coder.llm_providers.places import absolute_path, state_directory
 from mcp_coder.llm_requests import TurnRequest
 from mcp_coder.llm_types import LLMResponseDict
 
 __all__ = ["ClaudeProvider"]
+
+
+_SHORTEST_VERSION_SECONDS, _LONGEST_VERSION_SECONDS = 1.0, 10.0
+"""How long the program may take to say its version: a time limit for the call bounds it."""
 
 
 class ClaudeProvider:
@@ -38,7 +43,7 @@ class ClaudeProvider:
     name = "claude"
     capabilities = Capabilities(methods=("cli", "api"), forks=True, resumes_at=True)
 
-    def locate(self, request: TurnRequest) -> Agent:
+    def locate(self, request: TurnRequest, deadline: Deadline) -> Agent:
         """Return the program that will serve this request.
 
         Raises:
@@ -46,7 +51,8 @@ class ClaudeProvider:
             InvalidRequestError: the request does not suit this agent.
         """
         check_command(request)
-        program, version = locate_claude()
+        seconds = min(max(deadline.left(), _SHORTEST_VERSION_SECONDS), _LONGEST_VERSION_SECONDS)
+        program, version = locate_claude(seconds=seconds)
         lack = lacking(request, version)
         if lack is not None:
             raise AgentNotFoundError(f"{lack}; {program} is {version}", searched=[program])
@@ -104,7 +110,7 @@ def _usable(env: dict[str, str]) -> dict[str, str]:
     if home_directory(env) is None:
         env = {**env, "HOME": state_directory()}
     if env.get("CLAUDE_CONFIG_DIR"):
-        env = {**env, "CLAUDE_CONFIG_DIR": os.path.abspath(env["CLAUDE_CONFIG_DIR"])}
+        env = {**env, "CLAUDE_CONFIG_DIR": absolute_path(env["CLAUDE_CONFIG_DIR"])}
     return env
 
 

@@ -36,8 +36,10 @@ def too_long(case: Case) -> bool:
     """Return whether the prompt, or the session with it, was longer than the model takes."""
     if not failed(case):
         return False
-    reason = text_in(case.of_result(), "terminal_reason")
-    return reason in _TOO_LONG_REASONS or status_of(case) == 413 or _TOO_LONG.search(words(case)) is not None
+    reason, status = text_in(case.of_result(), "terminal_reason"), status_of(case)
+    # Another status says more than words that the model's service may have put into its text.
+    by_words = status in (None, 400) and _TOO_LONG.search(words(case)) is not None
+    return reason in _TOO_LONG_REASONS or status == 413 or by_words
 
 
 _TOO_LONG_REASONS = frozenset({"blocking_limit", "prompt_too_long", "rapid_refill_breaker"})
@@ -49,8 +51,8 @@ _TOO_LONG = re.compile(
 
 def by_status(case: Case) -> type[AgentError] | None:
     """Return the class of error for the HTTP status behind a failure."""
-    status = status_of(case)
-    if not failed(case) or status is None:
+    status = status_of(case) if failed(case) else None
+    if status is None:
         return None
     return _BY_STATUS.get(status) or (ServerError if 500 <= status <= 599 else None)
 
