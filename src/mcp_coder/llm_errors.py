@@ -284,7 +284,8 @@ class SessionBusyError(SessionError):
     """Another turn of this session is under way; nothing was sent.
 
     Attributes:
-        holder: who runs it, as far as is known: ``pid``, ``host``, ``since``; else an empty mapping.
+        holder: who runs it, as far as is known: ``pid`` with ``host`` and ``since`` of the process that waits for
+            the agent, or ``pid`` with ``started`` and ``boot`` of the agent itself; else an empty mapping.
     """
 
     retryable = True

@@ -59,7 +59,8 @@ def ctrl_c_under_way() -> bool:
 
     Python gives KeyboardInterrupt to the main thread alone, which then joins its worker threads (``with
     ThreadPoolExecutor()``, the interpreter's own exit): each would sit out its agent's turn. So a worker looks at what
-    the main thread is handling, or what ended it.
+    the main thread is handling, or what ended it. A turn that a worker begins while the main thread is still in its
+    ``except KeyboardInterrupt`` is therefore stopped, too.
     """
     main = threading.main_thread()
     if threading.current_thread() is main:
