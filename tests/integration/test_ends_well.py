@@ -57,6 +57,8 @@ LONGEST = 90.0
 STUBBORN = ("SIGINT", "SIGTERM")
 
 both_methods = pytest.mark.parametrize("method", ["cli", "api"])
+cli_first = pytest.mark.parametrize("method", ["cli", pytest.param("api", marks=pytest.mark.long)])
+"""The same by both methods, of which one is left to the long tests."""
 
 
 @contextmanager
@@ -121,16 +123,16 @@ def test_s20_model_hangs_in_mid_answer(model: StandIn, remaining_processes: Rema
     assert (again["text"], again["session_id"]) == ("You said:\n1. hang", session)
 
 
-@both_methods
+@cli_first
 @pytest.mark.parametrize("reply", [Reply.hang(), Reply.hang(after="so far")], ids=["before", "in-mid-answer"])
 def test_s20_at_a_tie_it_is_the_total(
     model: StandIn, remaining_processes: Remaining, method: str, reply: Reply
 ) -> None:
     model.server.add_rule(reply, prompt="hang")
-    with within(5 + GRACE), pytest.raises(LLMTimeoutError) as caught:
-        prompt_llm("hang", method=method, timeout=5)
+    with within(4 + GRACE), pytest.raises(LLMTimeoutError) as caught:
+        prompt_llm("hang", method=method, timeout=4)
     assert remaining_processes() == []
-    assert (caught.value.kind, caught.value.timeout, caught.value.retryable) == ("total", 5, False)
+    assert (caught.value.kind, caught.value.timeout, caught.value.retryable) == ("total", 4, False)
 
 
 @both_methods
@@ -161,10 +163,10 @@ def test_s20_slow_but_lively_until_the_total(
 ) -> None:
     pieces = Reply.chunks([f"{number} " for number in range(300)], delay=0.3)
     model.server.add_rule(pieces, prompt="slowly")
-    with within(8 + GRACE), pytest.raises(LLMTimeoutError) as caught:
-        prompt_llm("slowly", method=method, timeout=8, inactivity_timeout=3)
+    with within(7 + GRACE), pytest.raises(LLMTimeoutError) as caught:
+        prompt_llm("slowly", method=method, timeout=7, inactivity_timeout=3)
     assert remaining_processes() == []
-    assert (caught.value.kind, caught.value.timeout) == ("total", 8)
+    assert (caught.value.kind, caught.value.timeout) == ("total", 7)
 
 
 @both_methods
@@ -237,8 +239,22 @@ prompt_llm(sys.argv[1], **json.loads(sys.argv[2]))
 """
 
 
-@both_methods
-@pytest.mark.parametrize("tool", ["plain", "stubborn", "daemon", "mcp"])
+_LONG = pytest.mark.long
+
+
+@pytest.mark.parametrize(
+    ("tool", "method"),
+    [
+        ("plain", "cli"),
+        ("stubborn", "api"),
+        ("daemon", "cli"),
+        ("mcp", "api"),
+        pytest.param("plain", "api", marks=_LONG),
+        pytest.param("stubborn", "cli", marks=_LONG),
+        pytest.param("daemon", "api", marks=_LONG),
+        pytest.param("mcp", "cli", marks=_LONG),
+    ],
+)
 def test_s21_ctrl_c_during_a_tool(
     tools: LongTools,
     start_python: StartPython,
@@ -267,7 +283,7 @@ def turn_in_a_thread(*args: Any, **options: Any) -> Iterator[Future[LLMResponseD
             stop_all()
 
 
-@both_methods
+@cli_first
 @pytest.mark.parametrize("tool", ["stubborn", "mcp"])
 def test_s21_stop_all_during_a_tool(
     tools: LongTools,
@@ -315,7 +331,7 @@ def test_s21_the_async_form_cancelled_during_a_tool(
     assert running(bystanders) == bystanders
 
 
-@both_methods
+@cli_first
 @pytest.mark.parametrize("how", ["timeout", "stop_all"])
 def test_s21_a_program_that_ignores_signals(
     fake: FakeClaude, remaining_processes: Remaining, bystanders: list[psutil.Process], method: str, how: str
@@ -324,7 +340,7 @@ def test_s21_a_program_that_ignores_signals(
     fake.script(
         WaitForPrompt(), child, Turn(prints_result=False, waits_for_prompt=False), Hang(), ignores=STUBBORN
     )
-    with turn_in_a_thread("Hello", method=method, timeout=4 if how == "timeout" else 60) as turn:
+    with turn_in_a_thread("Hello", method=method, timeout=3 if how == "timeout" else 60) as turn:
         fake.wait_for(lambda calls: bool(calls and calls[0].children), LONGEST)
         family = remaining_processes()
         with within(10):
@@ -341,7 +357,7 @@ def test_s21_a_program_that_ignores_signals(
 # --- s22: the answer is there, the program stays
 
 
-@both_methods
+@cli_first
 @pytest.mark.parametrize("ignores", [(), STUBBORN], ids=["obedient", "stubborn"])
 def test_s22_it_prints_its_result_and_never_exits(
     fake: FakeClaude,
@@ -427,8 +443,15 @@ def assert_goes_on(
     return answer
 
 
-@both_methods
-@pytest.mark.parametrize("by", ["name", "id"])
+@pytest.mark.parametrize(
+    ("by", "method"),
+    [
+        ("name", "cli"),
+        ("id", "api"),
+        pytest.param("name", "api", marks=_LONG),
+        pytest.param("id", "cli", marks=_LONG),
+    ],
+)
 def test_s23_killed_in_mid_tool(
     tools: LongTools,
     model: StandIn,

@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 LONGEST = 90.0
 
 both_methods = pytest.mark.parametrize("method", ["cli", "api"])
+cli_first = pytest.mark.parametrize("method", ["cli", pytest.param("api", marks=pytest.mark.long)])
+"""The same by both methods, of which one is left to the long tests."""
 
 # --- s63
 
@@ -81,13 +83,24 @@ def moody(model: StandIn) -> StandIn:
     return model
 
 
-@pytest.mark.parametrize("function", FUNCTIONS)
+def _in_turn(first: int) -> pytest.MarkDecorator:
+    """Leave every other function to the long tests."""
+    return pytest.mark.parametrize(
+        "function",
+        [
+            pytest.param(name, marks=() if place // 2 % 2 == first else pytest.mark.long)
+            for place, name in enumerate(FUNCTIONS)
+        ],
+    )
+
+
+@_in_turn(0)
 def test_s63_from_plain_code(moody: StandIn, remaining_processes: Remaining, function: str) -> None:
     tell_a_story(moody, FUNCTIONS[function], "blue")
     assert remaining_processes() == []
 
 
-@pytest.mark.parametrize("function", FUNCTIONS)
+@_in_turn(1)
 def test_s63_inside_a_running_loop(moody: StandIn, remaining_processes: Remaining, function: str) -> None:
     async def main() -> None:
         tell_a_story(moody, FUNCTIONS[function], "blue")
@@ -277,7 +290,7 @@ def interrupted(start_python: StartPython, fake: FakeClaude, way: str, method: s
     assert "KeyboardInterrupt" in script.errors()
 
 
-@both_methods
+@cli_first
 @pytest.mark.parametrize("way", _WAYS)
 def test_s37_ctrl_c_ends_all_agents(
     start_python: StartPython, fake: FakeClaude, remaining_processes: Remaining, way: str, method: str
@@ -315,7 +328,7 @@ def were_told(calls: list[FakeCall], *, count: int) -> bool:
     return len([call for call in calls if call.signals]) >= count
 
 
-@both_methods
+@cli_first
 def test_s37_ctrl_c_with_the_real_program(
     start_python: StartPython, model: StandIn, remaining_processes: Remaining, method: str
 ) -> None:

@@ -35,6 +35,8 @@ Remaining = Callable[[], list[psutil.Process]]
 LONGEST = 60.0
 
 both_methods = pytest.mark.parametrize("method", ["cli", "api"])
+cli_first = pytest.mark.parametrize("method", ["cli", pytest.param("api", marks=pytest.mark.long)])
+"""The same by both methods, of which one is left to the long tests."""
 
 IN_PROMPT, IN_TOOL = "prompt-secret-1f0c", "tool-secret-27ab"
 IN_ENV, IN_OPTION = "env-secret-3d5e", "option-secret-4c91"
@@ -62,7 +64,10 @@ def secretive(
 PROMPT = f"look into the file with {IN_PROMPT}"
 
 
-@pytest.fixture(params=[0o022, 0o000, 0o077], ids=["umask-022", "umask-000", "umask-077"])
+_OTHER_UMASKS = [pytest.param(0o000, marks=pytest.mark.long), pytest.param(0o077, marks=pytest.mark.long)]
+
+
+@pytest.fixture(params=[0o022, *_OTHER_UMASKS], ids=["umask-022", "umask-000", "umask-077"])
 def umask(request: pytest.FixtureRequest) -> Iterator[None]:
     """Set the umask of this process."""
     before = os.umask(request.param)
@@ -103,7 +108,7 @@ def turn_under_way(model: StandIn, method: str, **options: Any) -> Iterator[None
     """Hold a turn at the model, its tool's output sent, until the block is left; then its time is up."""
     model.server.add_rule(Reply.hang(after="so far"), tool_output=IN_TOOL, times=1)
     with ThreadPoolExecutor(1) as pool:
-        turn = pool.submit(prompt_llm, PROMPT, method=method, timeout=None, inactivity_timeout=3, **options)
+        turn = pool.submit(prompt_llm, PROMPT, method=method, timeout=None, inactivity_timeout=2, **options)
         model.server.wait_for(lambda request: IN_TOOL in "".join(request.tool_outputs), LONGEST)
         yield
         assert isinstance(turn.exception(), LLMTimeoutError)
@@ -193,7 +198,7 @@ FAILURES: dict[str, tuple[Reply | None, dict[str, Any]]] = {
 }
 
 
-@both_methods
+@cli_first
 @pytest.mark.parametrize("case", FAILURES)
 def test_s60_no_secret_in_an_error(model: StandIn, secretive: dict[str, Any], method: str, case: str) -> None:
     reply, options = FAILURES[case]
@@ -337,7 +342,7 @@ SURROUNDINGS: dict[str, dict[str, str]] = {
 }
 
 
-@both_methods
+@cli_first
 @pytest.mark.parametrize("case", SURROUNDINGS)
 def test_s62_nowhere_to_write(model: StandIn, place: Path, method: str, case: str) -> None:
     settings = {name: value.format(place=place) for name, value in SURROUNDINGS[case].items()}
@@ -363,7 +368,7 @@ STRANGERS: dict[str, dict[str, str]] = {
 }
 
 
-@both_methods
+@cli_first
 @pytest.mark.parametrize("case", STRANGERS)
 def test_s62_no_passwd_entry(
     model: StandIn, place: Path, as_a_stranger: tuple[str, ...], method: str, case: str
@@ -373,7 +378,7 @@ def test_s62_no_passwd_entry(
     assert [path.name for path in place.rglob("turns") if any(path.iterdir())] == []
 
 
-@both_methods
+@cli_first
 def test_s62_no_passwd_entry_and_nowhere_to_write(
     model: StandIn, place: Path, as_a_stranger: tuple[str, ...], method: str
 ) -> None:

@@ -423,7 +423,7 @@ def test_s11_forks_beside_an_orphan(model: StandIn, callers: Callers, records: R
     release = hold(model, "in flight")
     with orphan(model, callers, records) as agent:
         diverted = ask(COLOR, session, on_busy="fork", method=method)["session_id"]
-        fork = ask(COLOR, session, fork=True, on_busy="error", method=method)["session_id"]
+        fork = ask(COLOR, session, fork=True, method=method)["session_id"]
         assert len({session, diverted, fork}) == 3
         assert model.server.history(diverted) == model.server.history(fork) == [BLUE, COLOR]
         assert not is_gone(agent)
@@ -431,6 +431,20 @@ def test_s11_forks_beside_an_orphan(model: StandIn, callers: Callers, records: R
         time_of_end(agent)
     ask(ALL, session)
     assert model.server.history(session) == [BLUE, "in flight", ALL]
+
+
+def test_s11_a_fork_of_an_orphans_first_turn_waits_for_it(
+    model: StandIn, callers: Callers, records: Records
+) -> None:
+    release = hold(model, "in flight")
+    with orphan(model, callers, records), ThreadPoolExecutor(1) as pool:
+        session = str(model.server.turns()[-1].session_id)
+        with pytest.raises(SessionBusyError, match="no finished turn"):
+            ask(COLOR, session, fork=True, on_busy="error")
+        fork = pool.submit(ask, COLOR, session, fork=True)
+        wait_until(lambda: is_leased(session))
+        release.set()
+        assert model.server.history(fork.result()["session_id"]) == ["in flight", COLOR]
 
 
 @one_method_soon

@@ -176,6 +176,7 @@ class _Entrance:
         except SessionBusyError:
             if self._request.on_busy != "wait":
                 raise
+        self._stack.close()  # an orphan's lease may have been free
         held = self._forked(source_id, idle=self._take_idle(source_id, wait=self._patience()))
         self._check_time_left(source_id)
         return held
