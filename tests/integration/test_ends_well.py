@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -113,8 +114,10 @@ def running(processes: list[psutil.Process]) -> list[psutil.Process]:
 @both_methods
 def test_s20_model_hangs_in_mid_answer(model: StandIn, remaining_processes: Remaining, method: str) -> None:
     model.server.add_rule(Reply.hang(after="so far"), prompt="hang")
-    with within(2 + LONGEST / 3), pytest.raises(LLMTimeoutError) as caught:
+    with pytest.raises(LLMTimeoutError) as caught:
         prompt_llm("hang", method=method, timeout=60, inactivity_timeout=2)
+    took = datetime.now(UTC) - model.server.turns()[0].time  # without the program's start
+    assert took.total_seconds() < 2 + GRACE
     assert remaining_processes() == []
     assert (caught.value.kind, caught.value.timeout, caught.value.retryable) == ("inactivity", 2, True)
     session = caught.value.session_id
@@ -383,8 +386,9 @@ def test_s22_a_child_left_behind_holds_the_output_open(
     fake: FakeClaude, remaining_processes: Remaining, method: str, stubborn: bool, own_group: bool
 ) -> None:
     fake.script(LeaveChild(stubborn=stubborn, own_group=own_group), Turn(text="good"))
-    with within(5):
-        answer = prompt_llm("Hello", method=method, timeout=60)
+    answer = prompt_llm("Hello", method=method, timeout=60)
+    took = time.time() - fake.calls()[0].line_times[-1]  # since the prompt arrived
+    assert took < 4
     assert answer["text"] == "good"
     assert fake.calls()[0].exit_code == 0
     assert len(fake.calls()[0].children) == 1

@@ -288,6 +288,7 @@ def interrupted(start_python: StartPython, fake: FakeClaude, way: str, method: s
     assert time.monotonic() - began < 8
     assert code == -signal.SIGINT, script.errors()
     assert "KeyboardInterrupt" in script.errors()
+    assert "Fatal error" not in script.errors()  # the SDK's word for a program that we ended
 
 
 @cli_first

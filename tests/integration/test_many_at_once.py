@@ -451,7 +451,7 @@ def test_s11_a_fork_of_an_orphans_first_turn_waits_for_it(
 def test_s11_an_orphan_that_hangs_for_ever_is_ended(
     model: StandIn, callers: Callers, records: Records, method: str
 ) -> None:
-    session = begin(session=NAME)
+    session = begin(session=NAME, method=method)  # the SDK is loaded by then
     hold(model, "in flight")
     with orphan(model, callers, records, method=method):
         began = time.monotonic()

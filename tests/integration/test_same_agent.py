@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -143,59 +142,30 @@ SETTINGS = {
 # --- MCP servers and tools
 
 
-MCP_SERVER = """
-import json, sys
-
-TOOL = {"name": "look_up", "description": "Look a heron up.", "inputSchema": {"type": "object", "properties": {}}}
-ANSWERS = {
-    "initialize": lambda params: {
-        "protocolVersion": params["protocolVersion"],
-        "capabilities": {"tools": {}},
-        "serverInfo": {"name": "birds", "version": "1"},
-        "instructions": "Ask here about herons.",
-    },
-    "tools/list": lambda params: {"tools": [TOOL]},
-    "tools/call": lambda params: {"content": [{"type": "text", "text": "Ardea cinerea"}]},
-    "ping": lambda params: {},
-}
-
-for line in sys.stdin:
-    message = json.loads(line)
-    if "id" in message and message.get("method") in ANSWERS:
-        result = ANSWERS[message["method"]](message.get("params") or {})
-        print(json.dumps({"jsonrpc": "2.0", "id": message["id"], "result": result}), flush=True)
-    elif "id" in message:
-        error = {"code": -32601, "message": "no such method"}
-        print(json.dumps({"jsonrpc": "2.0", "id": message["id"], "error": error}), flush=True)
-"""
-
-
-@pytest.fixture
-def birds(tmp_path: Path) -> dict[str, Any]:
-    """Return the configuration of a little MCP server on stdin and stdout, with one tool."""
-    server = tmp_path / "birds.py"
-    server.write_text(MCP_SERVER)
-    return {"mcpServers": {"birds": {"command": sys.executable, "args": ["-S", str(server)]}}}
-
-
 @pytest.mark.parametrize("form", ["mapping", pytest.param("file", marks=pytest.mark.long)])
 def test_same_agent_with_an_mcp_server(
-    model: StandIn, birds: dict[str, Any], tmp_path: Path, form: str
+    model: StandIn, mcp_server: dict[str, Any], tmp_path: Path, form: str
 ) -> None:
-    file = tmp_path / "birds.json"
-    file.write_text(json.dumps(birds))
-    options = {"mcp_config": birds if form == "mapping" else file, "require_mcp": ["birds"]}
-    assert_same(model, options, "mcp__birds__look_up", "Ask here about herons.")
+    config = {"mcpServers": {"tiny": mcp_server}}
+    file = tmp_path / "servers.json"
+    file.write_text(json.dumps(config))
+    options = {"mcp_config": config if form == "mapping" else file, "require_mcp": ["tiny"]}
+    assert_same(model, options, "mcp__tiny__hello")
 
 
 def test_same_agent_runs_the_tools_of_mcp_servers_and_its_own_alike(
-    model: StandIn, birds: dict[str, Any], project: Path
+    model: StandIn, mcp_server: dict[str, Any], project: Path
 ) -> None:
-    model.server.add_rule(Reply.tool_use("mcp__birds__look_up", {}), prompt="look it up")
+    model.server.add_rule(Reply.tool_use("mcp__tiny__hello", {}), prompt="look it up")
     model.server.add_rule(Reply.tool_use("Bash", command="touch made && pwd"), prompt="make it")
-    options = {"mcp_config": birds, "allowed_tools": ["mcp__birds__look_up", "Bash(touch *)", "Bash(pwd)"]}
+    servers = {"mcpServers": {"tiny": mcp_server}}
+    options = {"mcp_config": servers, "allowed_tools": ["mcp__tiny__hello", "Bash(touch *)", "Bash(pwd)"]}
     answers = {method: tool_answers(method, **options) for method in METHODS}
-    assert answers["cli"] == answers["api"] == ["The tool said: Ardea cinerea", f"The tool said: {project}"]
+    assert (
+        answers["cli"]
+        == answers["api"]
+        == ["The tool said: hello from the server", f"The tool said: {project}"]
+    )
     assert (project / "made").exists()
 
 
