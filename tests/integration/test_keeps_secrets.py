@@ -317,7 +317,12 @@ def place() -> Iterator[Path]:
 def ask_twice(place: Path, method: str, *prefix: str, **env: str) -> list[list[str]]:
     """Ask two questions in a process without any private place but ``place``; return the warnings."""
     dropped = ("HOME", "CLAUDE_CONFIG_DIR", "CLAUDE_CODE_TMPDIR", "MCP_CODER_HOME", "XDG_STATE_HOME")
-    kept = {name: value for name, value in os.environ.items() if name not in dropped}
+    # A stranger cannot write where coverage is measured, and coverage would say so.
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in dropped and not name.startswith("COVERAGE_")
+    }
     done = subprocess.run(
         [*prefix, sys.executable, "-c", _ASKED_TWICE, method],
         env={**kept, "TMPDIR": str(place), "CLAUDE_CODE_TMPDIR": str(place), **env},
