@@ -30,9 +30,11 @@ from mcp_coder import (
 )
 from mcp_coder.llm_events import TextDelta, TurnEvent
 from mcp_coder.llm_interface import run_request
-from mcp_coder.llm_providers.base import TURN_MARKER
+from mcp_coder.llm_providers.base import TURN_MARKER, Live
 from mcp_coder.llm_providers.claude.claude_code_api import ask_claude_code_api_detailed
-from mcp_coder.llm_requests import new_request
+from mcp_coder.llm_providers.claude.provider import ClaudeProvider
+from mcp_coder.llm_providers.run import run_turn
+from mcp_coder.llm_requests import TurnRequest, new_request
 from mcp_coder.testing import (
     Exit,
     FakeClaude,
@@ -274,6 +276,53 @@ def test_s21_ctrl_c_during_a_tool(
         caller.process.send_signal(signal.SIGINT)
         assert caller.process.wait(LONGEST) == -signal.SIGINT, caller.errors()
     assert running(family) == remaining_processes() == []
+    assert running(bystanders) == bystanders
+
+
+_AT_ONCE = """
+import sys
+from mcp_coder.llm_providers import run
+from mcp_coder.llm_providers.claude import provider
+from mcp_coder import prompt_llm
+print("0", flush=True)
+prompt_llm("Hello", method=sys.argv[1], timeout=60)
+"""
+
+
+@both_methods
+@pytest.mark.parametrize(
+    "milliseconds", [pytest.param(each, marks=_LONG if each % 40 else ()) for each in range(0, 260, 20)]
+)
+def test_s21_ctrl_c_at_any_moment(
+    fake: FakeClaude,
+    start_python: StartPython,
+    remaining_processes: Remaining,
+    method: str,
+    milliseconds: int,
+) -> None:
+    fake.script(WaitForPrompt(), Hang())
+    caller = start_python(_AT_ONCE, method)
+    caller.hear()
+    time.sleep(milliseconds / 1000)  # the story's own time: wherever the start of the program is by then
+    caller.process.send_signal(signal.SIGINT)
+    assert caller.process.wait(LONGEST) == -signal.SIGINT, caller.errors()
+    # One that was asked for its version, and the answer not awaited, ends by itself.
+    assert psutil.wait_procs(remaining_processes(), timeout=2)[1] == []
+
+
+def test_s21_ctrl_c_while_the_program_is_being_started(
+    fake: FakeClaude, remaining_processes: Remaining, bystanders: list[psutil.Process]
+) -> None:
+    class Interrupted(ClaudeProvider):
+        def start(self, request: TurnRequest, **surroundings: Any) -> Live:
+            super().start(request, **surroundings)
+            fake.wait_for(lambda calls: len(calls) == 1, LONGEST)
+            raise KeyboardInterrupt
+
+    fake.script(WaitForPrompt(), LeaveChild(), Hang())
+    with pytest.raises(KeyboardInterrupt):
+        run_turn(Interrupted(), new_request("Hello", timeout=60))
+    assert remaining_processes() == []
     assert running(bystanders) == bystanders
 
 

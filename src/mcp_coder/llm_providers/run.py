@@ -30,6 +30,7 @@ from mcp_coder.llm_providers.base import (
 )
 from mcp_coder.llm_providers.cards import Card, check_directory, reenter
 from mcp_coder.llm_providers.deadline import Deadline
+from mcp_coder.llm_providers.descendants import end_leftovers, marked
 from mcp_coder.llm_providers.leases import own_holder
 from mcp_coder.llm_providers.places import absolute_path, new_turn_files, remove_turn_files, set_aside
 from mcp_coder.llm_providers.sessions import Held, entered, settle
@@ -205,13 +206,13 @@ class _Turn:
         self._log(logging.DEBUG, "turn %s of session %s enters by %s", self._entry)
         self._log(logging.DEBUG, "turn %s of session %s runs %s %s", self._agent.program, self._agent.version)
         self._log(logging.DEBUG, "turn %s of session %s asks: %s", self._request.question)
-        live = self._provider.start(
-            self._request, agent=self._agent, entry=self._entry, files=self._files, observe=self._observe
-        )
         stopped: Stopped | None = "interrupted"
         seconds: float | None = None
-        card = None
+        live, card, since = None, None, time.time()
         try:
+            live = self._provider.start(
+                self._request, agent=self._agent, entry=self._entry, files=self._files, observe=self._observe
+            )
             card = self._write_card(live)
             self._files_needed = True
             if before_feed is not None:
@@ -221,9 +222,12 @@ class _Turn:
                 stopped, seconds = self._watch(live)
         finally:
             # Also under Ctrl-C and when a hook fails: nothing that was started is left.
-            outcome = live.close(stopped=stopped, seconds=seconds, grace=self._grace())
-            self._log(logging.DEBUG, "turn %s of session %s exits with %s", outcome.exit_code)
-            self._settle(card, outcome)
+            if live is None:  # interrupted in the middle of starting it
+                end_leftovers(list(marked(self._files.turn_id, since, set())))
+            else:
+                outcome = live.close(stopped=stopped, seconds=seconds, grace=self._grace())
+                self._log(logging.DEBUG, "turn %s of session %s exits with %s", outcome.exit_code)
+                self._settle(card, outcome)
         return outcome
 
     def _grace(self) -> float:
