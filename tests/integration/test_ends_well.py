@@ -313,9 +313,11 @@ def test_s21_ctrl_c_at_any_moment(
 def test_s21_ctrl_c_while_the_program_is_being_started(
     fake: FakeClaude, remaining_processes: Remaining, bystanders: list[psutil.Process]
 ) -> None:
+    started: list[Live] = []
+
     class Interrupted(ClaudeProvider):
         def start(self, request: TurnRequest, **surroundings: Any) -> Live:
-            super().start(request, **surroundings)
+            started.append(super().start(request, **surroundings))
             fake.wait_for(lambda calls: len(calls) == 1, LONGEST)
             raise KeyboardInterrupt
 
@@ -323,6 +325,7 @@ def test_s21_ctrl_c_while_the_program_is_being_started(
     with pytest.raises(KeyboardInterrupt):
         run_turn(Interrupted(), new_request("Hello", timeout=60))
     assert remaining_processes() == []
+    started[0].close(stopped="interrupted", seconds=None, grace=0)  # the files that it had open
     assert running(bystanders) == bystanders
 
 
