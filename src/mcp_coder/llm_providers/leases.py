@@ -25,8 +25,8 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from mcp_coder.llm_errors import LeaseWarning, SessionBusyError
+from mcp_coder.llm_places import private_directory, state_directory
 from mcp_coder.llm_providers.cards import Card, card_from_json, card_to_json
-from mcp_coder.llm_providers.places import private_directory, state_directory
 from mcp_coder.llm_serialization import write_file_atomically
 
 __all__ = ["Lease", "lease_directory", "own_holder", "read_card"]

@@ -14,7 +14,7 @@ from mcp_coder.llm_errors import AgentNotFoundError
 from mcp_coder.llm_events import TurnEvent
 from mcp_coder.llm_providers.base import Agent, Entry, Outcome, TurnFiles
 from mcp_coder.llm_providers.claude.live import ClaudeLive, user_message
-from mcp_coder.llm_providers.places import new_turn_files
+from mcp_coder.llm_providers.turn_files import new_turn_files
 from mcp_coder.llm_requests import new_request
 from mcp_coder.testing import Exit, FakeClaude, Print, PrintBytes, Script, Turn, WaitForPrompt
 

@@ -18,9 +18,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from mcp_coder.llm_errors import AgentNotFoundError
+from mcp_coder.llm_places import absolute_path
 from mcp_coder.llm_providers.claude.transcripts import config_dir, home_directory
 from mcp_coder.llm_providers.claude.versions import MINIMUM_VERSION, too_old
-from mcp_coder.llm_providers.places import absolute_path
 
 __all__ = ["find_claude_executable", "locate_claude", "program_version", "verify_claude_installation"]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from mcp_coder.llm_providers import places
+from mcp_coder import llm_places as places
 
 
 def mode(path: str | Path) -> int:
@@ -65,14 +65,14 @@ def test_no_home_and_no_passwd_entry_is_no_crash(tmp_path: Path) -> None:
             parent.chmod(parent.stat().st_mode | 0o011)
     code = (
         f"import os, sys; os.setgroups([]); os.setgid({nobody}); os.setuid({nobody}); sys.path.insert(0, sys.argv[1])\n"
-        "from mcp_coder.llm_providers.places import state_directory\nprint(state_directory())"
+        "from mcp_coder.llm_places import state_directory\nprint(state_directory())"
     )
-    source = str(Path(places.__file__).parents[2])
+    source = str(Path(places.__file__).parents[1])
     done = subprocess.run(
         [
             sys.executable,
             "-c",
-            f"import platformdirs, uuid, shutil, tempfile, mcp_coder.llm_providers.places\n{code}",
+            f"import platformdirs, tempfile, mcp_coder.llm_places\n{code}",
             source,
         ],
         env={"TMPDIR": str(tmp_path), "PATH": os.environ["PATH"]},
@@ -109,22 +109,17 @@ def test_somebody_elses_directory_is_refused(tmp_path: Path) -> None:
         places.private_directory(str(theirs))
 
 
-def test_turns_have_private_files_of_their_own(home: Path) -> None:
-    one, two = places.new_turn_files(), places.new_turn_files()
-    assert one.directory != two.directory
-    assert one.directory == str(home / "turns" / one.turn_id)
-    assert mode(one.directory) == 0o700
-    assert os.path.dirname(one.output) == os.path.dirname(one.errors) == one.directory
-    places.remove_turn_files(one.directory)
-    places.remove_turn_files(one.directory)
-    assert not os.path.exists(one.directory)
-    assert os.path.isdir(two.directory)
+def test_what_is_kept_is_where_the_system_puts_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MCP_CODER_HOME", raising=False)
+    monkeypatch.delenv("XDG_DATA_HOME", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert places.data_directory() == str(tmp_path / ".local" / "share" / "mcp-coder")
 
 
-def test_a_second_process_finds_the_way_clear(home: Path) -> None:
-    files = places.new_turn_files()
-    places.set_aside(files)
-    Path(files.output).write_text("first")
-    places.set_aside(files)
-    assert not os.path.exists(files.output)
-    assert Path(f"{files.output}.refused").read_text() == "first"
+def test_what_is_kept_is_never_put_into_a_temporary_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("MCP_CODER_HOME", str(tmp_path / "file" / "below"))
+    with pytest.raises(PermissionError, match="set MCP_CODER_HOME"):
+        places.data_directory()

@@ -1,28 +1,19 @@
 """Where files go that are ours: private ones (0600 in directories of 0700), and never in the user's project.
 
-``MCP_CODER_HOME`` wins, then the convention of the system (``platformdirs``), then the directory for temporary files:
-without a HOME, without a passwd entry and on read-only disks there is still a place.
+``MCP_CODER_HOME`` wins, then the convention of the system (``platformdirs``). What is under way has a place on any
+machine: without a HOME, without a passwd entry and on read-only disks it is the directory for temporary files. What is
+kept has not: nobody would look for it there.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import tempfile
-import uuid
 
 from mcp_coder.llm_errors import InvalidRequestError
-from mcp_coder.llm_providers.base import TurnFiles
 
-__all__ = [
-    "absolute_path",
-    "new_turn_files",
-    "private_directory",
-    "remove_turn_files",
-    "set_aside",
-    "state_directory",
-]
+__all__ = ["absolute_path", "data_directory", "private_directory", "state_directory"]
 
 
 def absolute_path(path: str) -> str:
@@ -40,29 +31,47 @@ def absolute_path(path: str) -> str:
 
 
 def state_directory() -> str:
-    """Return the directory that holds our own state, made if it was missing.
+    """Return the directory that holds what is under way, made if it was missing.
 
     Raises:
         OSError: no place on this machine can be written, not even the one for temporary files.
     """
-    for place in _candidates():
+    place = _first_writable("user_state_dir")
+    if place is None:
+        place = os.path.join(tempfile.gettempdir(), f"mcp-coder-{_user()}")
+        private_directory(place)
+    return place
+
+
+def data_directory() -> str:
+    """Return the directory that holds what is kept for the user, made if it was missing.
+
+    Raises:
+        OSError: there is none that can be written; the message says what to do.
+    """
+    place = _first_writable("user_data_dir")
+    if place is None:
+        raise PermissionError("no directory for this user's data can be written here; set MCP_CODER_HOME")
+    return place
+
+
+def _first_writable(kind: str) -> str | None:
+    for place in _candidates(kind):
         with contextlib.suppress(OSError):
             private_directory(place)
             if os.access(place, os.W_OK | os.X_OK):
                 return place
-    place = os.path.join(tempfile.gettempdir(), f"mcp-coder-{_user()}")
-    private_directory(place)
-    return place
+    return None
 
 
-def _candidates() -> list[str]:
+def _candidates(kind: str) -> list[str]:
     named = os.environ.get("MCP_CODER_HOME")
     if named:
         return [absolute_path(named)]
     import platformdirs
 
     try:
-        place = platformdirs.user_state_dir("mcp-coder", appauthor=False)
+        place = getattr(platformdirs, kind)("mcp-coder", appauthor=False)
     except (RuntimeError, KeyError, OSError):  # no HOME and no passwd entry
         return []
     return [place] if os.path.isabs(place) else []  # without a home, "~" stays as it is
@@ -87,28 +96,3 @@ def private_directory(path: str) -> None:
             os.chmod(path, 0o700)
     elif hasattr(os, "getuid") and os.stat(path).st_uid not in (os.getuid(), 0):
         raise PermissionError(f"{path} belongs to another user")
-
-
-def new_turn_files() -> TurnFiles:
-    """Make the private directory of a new turn and return where its files go."""
-    turn_id = str(uuid.uuid4())
-    directory = os.path.join(state_directory(), "turns", turn_id)
-    private_directory(directory)
-    return TurnFiles(
-        turn_id=turn_id,
-        directory=directory,
-        output=os.path.join(directory, "output.jsonl"),
-        errors=os.path.join(directory, "stderr.txt"),
-    )
-
-
-def set_aside(files: TurnFiles) -> None:
-    """Make way for a second process of the same turn, keeping what the first one printed beside it."""
-    for path in (files.output, files.errors):
-        with contextlib.suppress(FileNotFoundError):
-            os.replace(path, f"{path}.refused")
-
-
-def remove_turn_files(directory: str) -> None:
-    """Remove the private directory of a turn, if it is still there."""
-    shutil.rmtree(directory, ignore_errors=True)

@@ -1,0 +1,122 @@
+"""The private files of one turn: made before its agent starts, gone when nobody needs them any more.
+
+All are 0600 in a directory of their own (0700), in our own state directory (``llm_places``).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import shutil
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from mcp_coder.llm_places import private_directory, state_directory
+from mcp_coder.llm_providers.base import TurnFiles
+from mcp_coder.llm_serialization import write_file_atomically
+
+__all__ = [
+    "keep_for_record",
+    "kept_for_record",
+    "new_turn_files",
+    "new_turn_id",
+    "recorded",
+    "remove_forgotten_files",
+    "remove_turn_files",
+    "set_aside",
+]
+
+
+def new_turn_id() -> str:
+    """Return an id for a turn: a UUID of version 7, so that ids as text are in the order of time.
+
+    RFC 9562, 6.2, method 3: the time below a millisecond stands in the twelve bits behind the version.
+    """
+    milliseconds, rest = divmod(time.time_ns(), 1_000_000)
+    high = (milliseconds << 16) | (7 << 12) | (rest << 12) // 1_000_000
+    return str(uuid.UUID(int=(high << 64) | (0b10 << 62) | secrets.randbits(62)))
+
+
+def new_turn_files() -> TurnFiles:
+    """Make the private directory of a new turn and return where its files go."""
+    turn_id = new_turn_id()
+    directory = os.path.join(state_directory(), "turns", turn_id)
+    private_directory(directory)
+    return TurnFiles(
+        turn_id=turn_id,
+        directory=directory,
+        output=os.path.join(directory, "output.jsonl"),
+        errors=os.path.join(directory, "stderr.txt"),
+    )
+
+
+def set_aside(files: TurnFiles) -> None:
+    """Make way for a second process of the same turn, keeping what the first one printed beside it."""
+    for path in (files.output, files.errors):
+        with contextlib.suppress(FileNotFoundError):
+            os.replace(path, f"{path}.refused")
+
+
+def remove_turn_files(directory: str) -> None:
+    """Remove the private directory of a turn, if it is still there and no record waits for it."""
+    if not os.path.exists(os.path.join(directory, _JOURNAL)):
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+# --- turns that are recorded: what the agent printed stays until it is in the record
+
+_JOURNAL = "journal.json"
+
+
+def keep_for_record(directory: str, journal: Mapping[str, object]) -> None:
+    """Keep the directory until ``recorded`` is said of it; ``journal`` tells whose record waits.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    write_file_atomically(Path(directory, _JOURNAL), json.dumps(journal).encode())
+
+
+def recorded(directory: str) -> None:
+    """Let go of a directory that was kept: whoever removes it next may."""
+    with contextlib.suppress(OSError):
+        os.unlink(os.path.join(directory, _JOURNAL))
+
+
+def remove_forgotten_files(seconds: float) -> None:
+    """Remove directories that no record waits for and in which nothing was written for so many seconds.
+
+    A process that is killed while it starts its agent leaves one that nothing refers to.
+    """
+    with contextlib.suppress(OSError):
+        turns = os.path.join(state_directory(), "turns")
+        for directory in [os.path.join(turns, name) for name in os.listdir(turns)]:
+            if time.time() - _last_written(directory) > seconds:
+                remove_turn_files(directory)
+
+
+def _last_written(directory: str) -> float:
+    return max(os.stat(each).st_mtime for each in (directory, *_files_in(directory)))
+
+
+def _files_in(directory: str) -> list[str]:
+    return [os.path.join(directory, name) for name in os.listdir(directory)]
+
+
+def kept_for_record() -> Iterator[tuple[str, Mapping[str, object]]]:
+    """Return the directories that records wait for, each with its journal."""
+    try:
+        turns = os.path.join(state_directory(), "turns")
+        names = sorted(os.listdir(turns))
+    except OSError:
+        return
+    for name in names:
+        directory = os.path.join(turns, name)
+        with contextlib.suppress(OSError, ValueError), open(os.path.join(directory, _JOURNAL), "rb") as file:
+            journal = json.loads(file.read())
+            if isinstance(journal, dict):
+                yield directory, journal
