@@ -12,6 +12,7 @@ import pytest
 
 from mcp_coder import llm_events
 from mcp_coder.llm_events import (
+    ModelUsage,
     Notice,
     Retry,
     SessionStarted,
@@ -29,18 +30,19 @@ EVERY = [
     ToolFinished(call_id="c", output="a", is_error=True),
     Retry(attempt=2, status=529, delay=0.5),
     Notice(text="x"),
-    Usage(input_tokens=1, output_tokens=2, cost_usd=Decimal("0.01")),
+    Usage(input_tokens=1, output_tokens=2, cost_usd=Decimal("0.01"), models=(ModelUsage(model="m"),)),
+    ModelUsage(model="m", input_tokens=1, cost_usd=Decimal("0.01")),
 ]
 
 
 def test_every_event_is_a_turn_event_and_public() -> None:
-    events = {type(record) for record in EVERY} - {Usage}
+    events = {type(record) for record in EVERY} - {Usage, ModelUsage}
     assert set(get_args(TurnEvent)) == events
-    assert set(llm_events.__all__) == {cls.__name__ for cls in events} | {"TurnEvent", "Usage"}
+    assert set(llm_events.__all__) == {cls.__name__ for cls in events} | {"ModelUsage", "TurnEvent", "Usage"}
 
 
 @pytest.mark.parametrize("record", EVERY, ids=lambda record: type(record).__name__)
-def test_a_record_is_a_plain_value(record: TurnEvent | Usage) -> None:
+def test_a_record_is_a_plain_value(record: TurnEvent | Usage | ModelUsage) -> None:
     first = dataclasses.fields(record)[0].name
     with pytest.raises(dataclasses.FrozenInstanceError):
         setattr(record, first, None)
@@ -52,7 +54,16 @@ def test_a_record_is_a_plain_value(record: TurnEvent | Usage) -> None:
 
 
 def test_what_is_not_known_of_a_cost_is_none_and_never_zero() -> None:
-    assert (Usage().cost_usd, Usage().total_cost_usd) == (None, None)
+    unknown = Usage()
+    assert (unknown.cost_usd, unknown.total_cost_usd) == (None, None)
+    assert (unknown.baseline_usd, unknown.unrecorded_usd, unknown.basis) == (None, None, "unknown")
+    assert unknown.thinking_tokens is None
+    assert ModelUsage(model="m").cost_usd is None
+
+
+def test_what_a_model_used_has_the_fields_of_what_the_turn_used() -> None:
+    of_turn = {field.name for field in dataclasses.fields(Usage)}
+    assert {field.name for field in dataclasses.fields(ModelUsage)} - of_turn == {"model"}
 
 
 def test_what_may_be_left_out() -> None:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
 __all__ = [
+    "ModelUsage",
     "Notice",
     "Retry",
     "SessionStarted",
@@ -91,21 +92,47 @@ TurnEvent = SessionStarted | TextDelta | ToolStarted | ToolFinished | Retry | No
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class ModelUsage:
+    """What one model used in a turn; the fields are those of ``Usage``. No cost is known where the turn's is not."""
+
+    model: str
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
+    cost_usd: Decimal | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Usage:
     """What one turn used.
 
     Attributes:
         input_tokens: tokens sent that no cache held.
-        output_tokens: tokens that the model wrote.
+        output_tokens: tokens that the model wrote, its thinking included.
         cache_read_tokens: tokens read from the provider's cache.
         cache_write_tokens: tokens written to it.
+        thinking_tokens: the part of ``output_tokens`` that was thinking; None where the agent does not say.
         cost_usd: dollars of this turn, or None where they cannot be known; never a guess.
         total_cost_usd: the running total that the agent printed, unchanged.
+        basis: what that total counts: ``"cumulative"`` (the session, over all its processes), ``"per_process"``, or
+            ``"unknown"``.
+        baseline_usd: the last total that was recorded before this turn, against which it was measured; None: there is
+            none that this turn's total goes on from.
+        unrecorded_usd: what the total shows beyond this turn and its baseline: spent in the session by others, or
+            in turns whose share cannot be told. None where that cannot be known. Where it is known,
+            ``total_cost_usd = baseline_usd + cost_usd + unrecorded_usd``, an unknown cost counting as zero.
+        models: the same for each model, where the agent says; sub-agents' and side work's included.
     """
 
     input_tokens: int = 0
     output_tokens: int = 0
     cache_read_tokens: int = 0
     cache_write_tokens: int = 0
+    thinking_tokens: int | None = None
     cost_usd: Decimal | None = None
     total_cost_usd: Decimal | None = None
+    basis: str = "unknown"
+    baseline_usd: Decimal | None = None
+    unrecorded_usd: Decimal | None = None
+    models: tuple[ModelUsage, ...] = ()

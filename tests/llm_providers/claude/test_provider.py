@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from mcp_coder.llm_errors import AgentNotFoundError, InvalidRequestError
 from mcp_coder.llm_providers import PROVIDERS, provider_named
 from mcp_coder.llm_providers.base import Agent
 from mcp_coder.llm_providers.claude.provider import ClaudeProvider
+from mcp_coder.llm_providers.claude.usage import READING
 from mcp_coder.llm_providers.deadline import Deadline
 from mcp_coder.llm_requests import new_request
 from mcp_coder.testing import FakeClaude
@@ -74,7 +76,7 @@ def test_an_option_that_this_version_lacks_is_refused(
 
 def test_flags_that_are_ours_are_refused(fake_claude: FakeClaude) -> None:
     with pytest.raises(InvalidRequestError):
-        PROVIDER.locate(new_request("hello", extra_args={"resume": "x"}), UNLIMITED)
+        PROVIDER.check(new_request("hello", extra_args={"resume": "x"}))
 
 
 def test_a_fingerprint_changes_with_the_session(tmp_path: Path) -> None:
@@ -96,6 +98,25 @@ def test_left_output_is_read() -> None:
     assert [event["type"] for event in events] == ["system"]
     assert PROVIDER.finish(events).begun
     assert not PROVIDER.finish(()).begun
+
+
+SAMPLES = Path(__file__).parents[2] / "data" / "claude-code-2.1.330"
+
+
+def test_s40_what_a_recorder_asks_of_a_turn() -> None:
+    first, second = (
+        PROVIDER.read_events((SAMPLES / f"{name}.stdout").read_bytes())
+        for name in ("json_success", "json_resumed")
+    )
+    begun = PROVIDER.usage(first, version="2.1.330", baseline={"first": True})
+    known = {"counter": PROVIDER.counter(first), "contiguous": True}
+    later = PROVIDER.usage(second, version="2.1.330", baseline=known)
+    assert [begun.cost_usd, later.cost_usd] == [Decimal("0.049284"), Decimal("0.049488")]
+    assert later.baseline_usd == begun.cost_usd
+    assert PROVIDER.usage(second, version="2.1.330", baseline=None).cost_usd is None
+    assert PROVIDER.counter(()) is None
+    assert PROVIDER.main_model(second) == "claude-opus-5-5"
+    assert PROVIDER.reading == READING
 
 
 def test_a_program_that_does_not_say_its_version_is_given_up_in_time(

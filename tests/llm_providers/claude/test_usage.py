@@ -1,3 +1,4 @@
+import dataclasses
 import json
 from decimal import Decimal
 from pathlib import Path
@@ -5,16 +6,26 @@ from typing import Any
 
 import pytest
 
-from mcp_coder.llm_events import Usage
+from mcp_coder.llm_events import ModelUsage, Usage
 from mcp_coder.llm_providers.base import RawEvent
 from mcp_coder.llm_providers.claude.fields import results_in
 from mcp_coder.llm_providers.claude.parse import read_output
 from mcp_coder.llm_providers.claude.responses import api_details, new_response
-from mcp_coder.llm_providers.claude.usage import usage_of, usage_of_events
+from mcp_coder.llm_providers.claude.usage import (
+    READING,
+    Baseline,
+    counter_of,
+    main_model,
+    usage_of,
+    usage_of_events,
+    usage_of_turn,
+)
 from mcp_coder.llm_types import LLMResponseDict
 
 SAMPLES = Path(__file__).parents[2] / "data" / "claude-code-2.1.330"
 NOW = "2026-01-31T12:00:00Z"
+OPUS = "claude-opus-5-5"
+CURRENT = "2.1.330"
 
 
 def events_of(name: str) -> tuple[RawEvent, ...]:
@@ -37,16 +48,29 @@ def by_sdk(*messages: RawEvent) -> LLMResponseDict:
 # --- real turns
 
 
+def opus(sent: int, written: int, cost: str | None) -> ModelUsage:
+    dollars = None if cost is None else Decimal(cost)
+    return ModelUsage(model=OPUS, input_tokens=sent, output_tokens=written, cost_usd=dollars)
+
+
 def test_s40_a_session_and_a_fork_of_real_turns() -> None:
     first, second, fork = real("json_success"), real("json_resumed"), real("json_forked")
     costs = [usage_of(first).cost_usd, usage_of(second, first).cost_usd, usage_of(fork, second).cost_usd]
-    assert costs == [Decimal("0.049283999999999994"), Decimal("0.049488000000000006"), Decimal("0.049632")]
+    assert [str(cost) for cost in costs] == ["0.049284", "0.049488", "0.049632"]
     assert sum(cost for cost in costs if cost) == usage_of(fork).total_cost_usd == Decimal("0.148404")
+
+
+def test_a_total_is_kept_as_it_was_printed() -> None:
+    assert str(usage_of(real("json_success")).total_cost_usd) == "0.049283999999999994"
 
 
 def test_a_resumed_turn_alone_has_no_cost_but_its_tokens() -> None:
     assert usage_of(real("json_resumed")) == Usage(
-        input_tokens=12337, output_tokens=7, cost_usd=None, total_cost_usd=Decimal("0.098772")
+        input_tokens=12337,
+        output_tokens=7,
+        thinking_tokens=0,
+        cost_usd=None,
+        total_cost_usd=Decimal("0.098772"),
     )
 
 
@@ -54,8 +78,10 @@ def test_a_turn_with_a_tool_is_one_turn() -> None:
     assert usage_of(real("json_tool_use")) == Usage(
         input_tokens=24691,
         output_tokens=14,
-        cost_usd=Decimal("0.09904400000000001"),
+        thinking_tokens=0,
+        cost_usd=Decimal("0.099044"),
         total_cost_usd=Decimal("0.09904400000000001"),
+        models=(opus(24691, 14, "0.099044"),),
     )
 
 
@@ -69,16 +95,100 @@ LIVE = {
     "live_interrupted": (100, 2, "0.00044", "0.00044"),
     "live_command_compact": (200, 10, "0.001", "0.0015"),
     "live_command_cost": (0, 0, "0", "0"),
+    "live_api_error_401": (0, 0, "0", "0"),
     "live_api_error_529": (0, 0, "0", "0"),
+    "live_not_logged_in": (0, 0, "0", "0"),
+    "live_unknown_session": (0, 0, "0", "0"),
 }
 
 
 @pytest.mark.parametrize(("name", "figures"), LIVE.items(), ids=LIVE)
 def test_real_live_turns_say_exactly_what_they_used(name: str, figures: tuple[int, int, str, str]) -> None:
     sent, written, cost, total = figures
-    assert usage_of_events(events_of(name)) == Usage(
-        input_tokens=sent, output_tokens=written, cost_usd=Decimal(cost), total_cost_usd=Decimal(total)
+    used = Usage(
+        input_tokens=sent,
+        output_tokens=written,
+        thinking_tokens=0 if sent else None,
+        cost_usd=Decimal(cost),
+        total_cost_usd=Decimal(total),
+        models=(opus(sent, written, cost),) if sent else (),
     )
+    assert usage_of_events(events_of(name)) == used
+    began = Decimal(total) - Decimal(cost)
+    recorded = dataclasses.replace(used, basis="cumulative", baseline_usd=Decimal(0), unrecorded_usd=began)
+    assert usage_of_turn(events_of(name), version=CURRENT) == recorded
+
+
+def recorded(names: list[str], version: str) -> list[Usage]:
+    """Return what a recorder makes of these real turns, each behind the one before it."""
+    found, known = [], Baseline.from_json({"first": True})
+    for name in names:
+        events = events_of(name)
+        found.append(usage_of_turn(events, version=version, baseline=known))
+        known = Baseline.from_json({"counter": counter_of(events), "contiguous": True})
+    return found
+
+
+def test_s40_a_recorded_session_and_a_fork_of_real_turns() -> None:
+    first, second, fork = recorded(["json_success", "json_resumed", "json_forked"], CURRENT)
+    assert second == Usage(
+        input_tokens=12337,
+        output_tokens=7,
+        thinking_tokens=0,
+        cost_usd=Decimal("0.049488"),
+        total_cost_usd=Decimal("0.098772"),
+        basis="cumulative",
+        baseline_usd=Decimal("0.049284"),
+        unrecorded_usd=Decimal(0),
+        models=(opus(12337, 7, "0.049488"),),
+    )
+    assert [first.baseline_usd, fork.baseline_usd] == [Decimal(0), second.total_cost_usd]
+    assert sum(turn.cost_usd or 0 for turn in (first, second, fork)) == fork.total_cost_usd
+
+
+def test_s40_a_recorded_session_of_real_turns_that_print_their_share() -> None:
+    assert recorded(["live_plain", "live_resumed"], CURRENT)[1] == Usage(
+        input_tokens=100,
+        output_tokens=5,
+        thinking_tokens=0,
+        cost_usd=Decimal("0.0005"),
+        total_cost_usd=Decimal("0.001"),
+        basis="cumulative",
+        baseline_usd=Decimal("0.0005"),
+        unrecorded_usd=Decimal(0),
+        models=(opus(100, 5, "0.0005"),),
+    )
+
+
+@pytest.mark.parametrize(
+    ("version", "basis", "costs"),
+    [
+        ("2.1.247", "per_process", ["0.049284", "0.098772"]),
+        ("2.1.260", "unknown", ["0.049284", "0.049488"]),
+        ("", "unknown", ["0.049284", "0.049488"]),
+    ],
+)
+def test_the_version_says_what_totals_count(version: str, basis: str, costs: list[str]) -> None:
+    found = recorded(["json_success", "json_resumed"], version)
+    assert [str(usage.cost_usd) for usage in found] == costs
+    assert {usage.basis for usage in found} == {basis}
+
+
+def test_s41_a_real_killed_turn_costs_nobody_knows_what() -> None:
+    assert usage_of_turn(events_of("live_sigterm"), version=CURRENT) == Usage(
+        input_tokens=100, output_tokens=1, basis="cumulative", models=(opus(100, 1, None),)
+    )
+
+
+def test_s36_what_goes_on_behind_the_last_result_is_not_known() -> None:
+    events = [event for event in events_of("live_background_agent") if "origin" not in event]
+    found = usage_of_turn(events, version=CURRENT, baseline=Baseline.from_json({"first": True}))
+    assert (found.cost_usd, found.unrecorded_usd) == (None, Decimal("0.001"))
+    assert found.models == (opus(200, 10, None),)
+
+
+def test_the_version_of_this_reading() -> None:
+    assert READING == 1
 
 
 def test_s36_an_answer_before_the_end_of_its_sub_agents_has_no_cost_of_its_own() -> None:
@@ -142,6 +252,16 @@ def test_cost(result: RawEvent, before: RawEvent | None, cost: str | None, metho
     assert usage_of_events([result], before) == found
 
 
+def test_side_work_counts_in_all_figures() -> None:
+    found = usage_of(response(counted(10, 0.3, 25)), response(FIRST))
+    assert found == Usage(
+        input_tokens=15,
+        cost_usd=Decimal("0.2"),
+        total_cost_usd=Decimal("0.3"),
+        models=(ModelUsage(model="opus", input_tokens=15),),
+    )
+
+
 def test_s40_sums_are_exact() -> None:
     """In binary floating point 0.3 - 0.1 is 0.19999999999999998."""
     assert usage_of(response(counted(10, 0.3, 20)), response(FIRST)).cost_usd == Decimal("0.2")
@@ -188,6 +308,16 @@ def test_an_exact_share_needs_no_turn_before() -> None:
         cache_write_tokens=4,
         cost_usd=Decimal("0.1"),
         total_cost_usd=Decimal("9.5"),
+        models=(
+            ModelUsage(
+                model="opus",
+                input_tokens=1,
+                output_tokens=2,
+                cache_read_tokens=3,
+                cache_write_tokens=4,
+                cost_usd=Decimal("0.1"),
+            ),
+        ),
     )
 
 
@@ -235,9 +365,10 @@ def spoken(message_id: str, tokens: int) -> RawEvent:
     return {"type": "assistant", "message_id": message_id, "usage": {"input_tokens": tokens}}
 
 
-def printed(message_id: str, tokens: int) -> RawEvent:
+def printed(message_id: str, tokens: int, **fields: object) -> RawEvent:
     """Return a message as the program prints it."""
-    return {"type": "assistant", "message": {"id": message_id, "usage": {"input_tokens": tokens}}}
+    message = {"id": message_id, "usage": {"input_tokens": tokens}, **fields}
+    return {"type": "assistant", "message": message}
 
 
 @pytest.mark.parametrize("make", [spoken, printed])
@@ -266,3 +397,36 @@ def test_nothing_is_known_of_nothing() -> None:
 def test_junk_counters_are_nothing(junk: object) -> None:
     raw = {"usage": junk, "total_cost_usd": None, "modelUsage": junk, "subagent_stats": junk}
     assert usage_of(response(raw)) == Usage()
+
+
+# --- the model
+
+MODELS: dict[str, tuple[tuple[RawEvent, ...], str | None]] = {
+    "nothing": ((), None),
+    "a real turn": (events_of("live_plain"), OPUS),
+    "a real turn with a sub-agent": (events_of("live_background_agent"), OPUS),
+    "refused: the one that was asked": (events_of("live_api_error_401"), OPUS),
+    "a result alone": (events_of("json_resumed"), OPUS),
+    "killed: the one that was asked": (events_of("live_sigterm"), OPUS),
+    "no result": (({"type": "assistant", "message": {}},), None),
+    "the one that wrote most": (
+        ({"type": "result", "modelUsage": {"a": {"outputTokens": 1}, "b": {"outputTokens": 2}}},),
+        "b",
+    ),
+    "in this turn": (
+        (
+            {
+                "type": "result",
+                "modelUsage": {"a": {"outputTokens": 9}, "b": {"outputTokens": 2}},
+                "model_usage_since_last_result": {"b": {"outputTokens": 2}},
+            },
+        ),
+        "b",
+    ),
+    "that spoke": (({"type": "system", "subtype": "init", "model": "a"}, printed("m1", 1, model="b")), "b"),
+}
+
+
+@pytest.mark.parametrize(("events", "model"), MODELS.values(), ids=MODELS)
+def test_main_model(events: tuple[RawEvent, ...], model: str | None) -> None:
+    assert main_model(events) == model

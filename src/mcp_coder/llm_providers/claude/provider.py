@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from mcp_coder.llm_errors import AgentNotFoundError
-from mcp_coder.llm_events import TurnEvent
+from mcp_coder.llm_events import TurnEvent, Usage
+from mcp_coder.llm_places import absolute_path, state_directory
 from mcp_coder.llm_providers.base import (
     TURN_MARKER,
     Agent,
@@ -19,6 +20,7 @@ from mcp_coder.llm_providers.base import (
     TurnFiles,
 )
 from mcp_coder.llm_providers.claude import judge as judging
+from mcp_coder.llm_providers.claude import usage as counting
 from mcp_coder.llm_providers.claude.claude_executable_finder import locate_claude
 from mcp_coder.llm_providers.claude.command import check_command, child_environment
 from mcp_coder.llm_providers.claude.live import ClaudeLive
@@ -26,7 +28,6 @@ from mcp_coder.llm_providers.claude.parse import read_output
 from mcp_coder.llm_providers.claude.transcripts import config_dir, find_transcript, home_directory
 from mcp_coder.llm_providers.claude.versions import lacking
 from mcp_coder.llm_providers.deadline import Deadline
-from mcp_coder.llm_providers.places import absolute_path, state_directory
 from mcp_coder.llm_requests import TurnRequest
 from mcp_coder.llm_types import LLMResponseDict
 
@@ -42,15 +43,18 @@ class ClaudeProvider:
 
     name = "claude"
     capabilities = Capabilities(methods=("cli", "api"), forks=True, resumes_at=True)
+    reading = counting.READING
+
+    def check(self, request: TurnRequest) -> None:
+        """Refuse a request whose options do not go together for this program."""
+        check_command(request)
 
     def locate(self, request: TurnRequest, deadline: Deadline) -> Agent:
         """Return the program that will serve this request.
 
         Raises:
             AgentNotFoundError: it is not here, too old, or too old for an option of this request.
-            InvalidRequestError: the request does not suit this agent.
         """
-        check_command(request)
         seconds = min(max(deadline.left(), _SHORTEST_VERSION_SECONDS), _LONGEST_VERSION_SECONDS)
         program, version = locate_claude(seconds=seconds)
         lack = lacking(request, version)
@@ -99,6 +103,29 @@ class ClaudeProvider:
     def read_events(self, output: bytes) -> tuple[RawEvent, ...]:
         """Return the events of an output file that somebody else's turn left."""
         return read_output(output).events
+
+    def usage(
+        self, events: Sequence[RawEvent], *, version: str, baseline: Mapping[str, object] | None
+    ) -> Usage:
+        """Return what a turn used, from all that was printed in it; ``Provider.usage`` says what ``baseline`` is."""
+        known = counting.Baseline.from_json(baseline)
+        return counting.usage_of_turn(events, version=version, baseline=known)
+
+    def counter(self, events: Sequence[RawEvent]) -> Mapping[str, object] | None:
+        """Return what the usage of later turns is worked out against; None: these events do not tell."""
+        return counting.counter_of(events)
+
+    def main_model(self, events: Sequence[RawEvent]) -> str | None:
+        """Return the model that gave the turn's answer; where none did, the one that was to; None: not said."""
+        return counting.main_model(events)
+
+    def config_environment(self, config_dir: str) -> Mapping[str, str]:
+        """Return the variables that lead the program to this configuration directory."""
+        return {"CLAUDE_CONFIG_DIR": config_dir}
+
+    def open_command(self, agent: Agent, native_id: str) -> tuple[str, ...]:
+        """Return the command that opens a native session for a person, on a terminal."""
+        return (agent.program, f"--resume={native_id}")
 
 
 def _usable(env: dict[str, str]) -> dict[str, str]:

@@ -1,28 +1,56 @@
-"""What one turn used: raw counters in, this turn's tokens and dollars out; what cannot be known is None, never a guess.
+"""What one turn used: all that was printed in it comes in, its tokens and dollars go out.
 
-The program prints three kinds of counters with every ``result``:
-
-- ``usage``: the tokens of the agent itself since the result before, without its sub-agents;
-- ``total_cost_usd`` and ``modelUsage``: running totals. Of the whole session, over every resume, in current versions (a
-  fork starts at its parent's total); of one process in old ones. Adding them up overstates;
-- ``model_usage_since_last_result``, in its event stream: all that the process used since its result before.
-
-The last one, where it is there, is a turn's exact share. Without it the share is a difference of totals, for which the
-turn before must be known. Money is added up as decimals of what was printed.
+What cannot be known is None, never a guess. ``turn_counters`` reads what was printed, ``baseline`` what was before,
+``shares`` decides what is this turn's; here is who asks for it: the recorder, which knows the turns before
+(``usage_of_turn``), and whoever has nothing but a response (``usage_of``).
 """
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
 
-from mcp_coder.llm_events import Usage
+from mcp_coder.llm_events import ModelUsage, Usage
 from mcp_coder.llm_providers.base import RawEvent
+from mcp_coder.llm_providers.claude.baseline import Baseline, baseline_after, counter_of
+from mcp_coder.llm_providers.claude.counts import Count, rounded, summed
 from mcp_coder.llm_providers.claude.fields import list_in, mapping_in, number_in, results_in, text_in
+from mcp_coder.llm_providers.claude.shares import CUMULATIVE, UNKNOWN, Share, basis_of, share_of
+from mcp_coder.llm_providers.claude.spoken import speakers
+from mcp_coder.llm_providers.claude.turn_counters import TurnCounters, counters_of
 from mcp_coder.llm_types import LLMResponseDict
 
-__all__ = ["usage_of", "usage_of_events"]
+__all__ = [
+    "READING",
+    "Baseline",
+    "basis_of",
+    "counter_of",
+    "main_model",
+    "usage_of",
+    "usage_of_events",
+    "usage_of_turn",
+]
+
+READING = 1
+"""The version of this reading; it is stored beside what was worked out, and grows when the same events give another."""
+
+
+def usage_of_turn(events: Sequence[RawEvent], *, version: str, baseline: Baseline | None = None) -> Usage:
+    """Return what a turn used, by all that was printed in it and all that is known of what was before it.
+
+    Args:
+        events: what was printed. Each of the turn's results counts: work in the background has its own.
+        version: the version of the program; empty where it is not known.
+        baseline: the running totals before the turn; None: nothing is known of them.
+
+    Example::
+
+        first = usage_of_turn(events, version="2.1.330", baseline=Baseline.from_json({"first": True}))
+        known = {"counter": counter_of(events), "contiguous": True}
+        second = usage_of_turn(later, version="2.1.330", baseline=Baseline.from_json(known))
+    """
+    turn, basis = counters_of(events), basis_of(version)
+    return _usage(turn, basis, share_of(turn, basis, baseline or Baseline()))
 
 
 def usage_of(response: LLMResponseDict, previous: LLMResponseDict | None = None) -> Usage:
@@ -30,10 +58,15 @@ def usage_of(response: LLMResponseDict, previous: LLMResponseDict | None = None)
 
     Args:
         response: the turn.
-        previous: the turn before it in the same session (for a fork: the last turn that it shares). Where the agent
-            printed totals only, a turn's cost is their difference; without ``previous`` it is then None, except for a
-            session's first turn. It is None, too, where work went on behind the answer, in sub-agents or on their
-            reports: only all of the turn's events (``usage_of_events``) show what that used.
+        previous: the turn before it in the same session; for a fork the last one that its parent had by then, be it
+            behind the point of the fork: the fork's totals go on from there. Where the agent printed totals only, a
+            turn's cost is their difference; without ``previous`` it is then None, except for a session's first turn.
+            It is None, too, where work went on behind the answer, in sub-agents or on their reports: only all of the
+            turn's events show what that used.
+
+    Returns:
+        The turn's tokens and dollars. What takes a record of the session to know (``basis``, ``baseline_usd``,
+        ``unrecorded_usd``) is left unknown.
 
     Example::
 
@@ -42,10 +75,10 @@ def usage_of(response: LLMResponseDict, previous: LLMResponseDict | None = None)
         usage_of(second, first).cost_usd  # Decimal("0.0005")
     """
     before = _results_of(previous)[-1:] if previous is not None else ()
-    found = _usage(_results_of(response), before[0] if before else None, _messages_of(response))
+    turn = counters_of(_messages_of(response), _results_of(response))
     if response["method"] != "api" and _reports_may_follow(response["raw_response"]):
-        return dataclasses.replace(found, cost_usd=None)
-    return found
+        turn = dataclasses.replace(turn, whole=False)
+    return _without_record(turn, before[0] if before else None)
 
 
 def usage_of_events(events: Sequence[RawEvent], previous: RawEvent | None = None) -> Usage:
@@ -53,7 +86,20 @@ def usage_of_events(events: Sequence[RawEvent], previous: RawEvent | None = None
 
     More than ``usage_of`` can know where work went on in the background: each of the turn's results counts.
     """
-    return _usage(results_in(events), previous, events)
+    return _without_record(counters_of(events), previous)
+
+
+def _without_record(turn: TurnCounters, previous: RawEvent | None) -> Usage:
+    """Return what a turn used where nothing was recorded but perhaps the result before it.
+
+    Totals are taken for cumulative, as they have long been, but only where the tokens bear it out.
+    """
+    baseline = Baseline()
+    if previous is not None:
+        before = counters_of((), (previous,))
+        baseline = baseline_after(before, contiguous=None not in (before.totals, turn.totals))
+    share = dataclasses.replace(share_of(turn, CUMULATIVE, baseline), baseline=None)
+    return _usage(turn, UNKNOWN, share)
 
 
 def _results_of(response: LLMResponseDict) -> tuple[RawEvent, ...]:
@@ -75,141 +121,49 @@ def _reports_may_follow(result: RawEvent) -> bool:
     return not answers_one and bool(number_in(mapping_in(result, "subagent_stats"), "started_in_background"))
 
 
-def _usage(results: Sequence[RawEvent], previous: RawEvent | None, events: Sequence[RawEvent]) -> Usage:
-    results = _each_once(results)
-    total = _money(results[-1], "total_cost_usd") if results else None
-    if results and all(_SINCE in result for result in results):
-        tokens, cost = _exact(results), _sum_of_costs(results)
-    else:
-        tokens = _own_tokens(results, events)
-        cost = _cost(results[-1], tokens, previous) if results else None
-    return _usage_from(tokens, total, None if results and _is_unfinished(results[-1]) else cost)
+def main_model(events: Sequence[RawEvent]) -> str | None:
+    """Return the model that gave the turn's answer; where none did, the one that was to give it; None: not said.
+
+    That is the model of most of the agent's own messages; without any, the one that wrote most by the counters.
+    """
+    own = speakers(events)
+    if own:
+        return own[0]
+    turn = counters_of(events)
+    counted = (turn.totals if turn.share is None else turn.share) or {}
+    if counted:
+        return max(counted, key=lambda name: counted[name].tokens.written)
+    begun = next((event for event in events if event.get("subtype") == "init"), {})
+    return text_in(begun, "model") or None
 
 
-_SINCE = "model_usage_since_last_result"
-
-_Tokens = tuple[int, int, int, int]
-"""Input, output, read from the cache, written to it."""
-
-_NOTHING: _Tokens = (0, 0, 0, 0)
-
-
-def _usage_from(tokens: _Tokens, total: Decimal | None, cost: Decimal | None) -> Usage:
-    sent, written, cache_read, cache_written = tokens
+def _usage(turn: TurnCounters, basis: str, share: Share) -> Usage:
+    used = turn.own if share.models is None else summed(share.models.values())
     return Usage(
-        input_tokens=sent,
-        output_tokens=written,
-        cache_read_tokens=cache_read,
-        cache_write_tokens=cache_written,
-        cost_usd=cost,
-        total_cost_usd=total,
+        input_tokens=used.tokens.sent,
+        output_tokens=used.tokens.written,
+        cache_read_tokens=used.tokens.cache_read,
+        cache_write_tokens=used.tokens.cache_written,
+        thinking_tokens=used.thinking,
+        cost_usd=share.cost,
+        total_cost_usd=turn.total,
+        basis=basis,
+        baseline_usd=share.baseline,
+        unrecorded_usd=share.unrecorded(turn.total),
+        models=tuple(
+            _model_usage(name, count, known=share.cost is not None)
+            for name, count in (share.models or {}).items()
+            if name
+        ),
     )
 
 
-def _each_once(results: Sequence[RawEvent]) -> tuple[RawEvent, ...]:
-    """Leave out a result that stands there twice."""
-    by_id = {text_in(result, "uuid") or str(place): result for place, result in enumerate(results)}
-    return tuple(by_id.values())
-
-
-def _is_unfinished(result: RawEvent) -> bool:
-    """Return whether sub-agents were at work when this was printed: what they went on to use is not in it."""
-    stats = mapping_in(result, "subagent_stats")
-    killed = mapping_in(stats, "killed")
-    ended = [
-        number_in(stats, "completed"),
-        number_in(stats, "failed"),
-        *(number_in(killed, by) for by in killed),
-    ]
-    return (number_in(stats, "spawned") or 0) > sum(count or 0 for count in ended)
-
-
-# --- tokens
-
-
-def _exact(results: Sequence[RawEvent]) -> _Tokens:
-    return _sum([_of_models(mapping_in(result, _SINCE)) for result in results])
-
-
-def _own_tokens(results: Sequence[RawEvent], events: Sequence[RawEvent]) -> _Tokens:
-    if any("usage" in result for result in results):
-        return _sum([_of_usage(mapping_in(result, "usage")) for result in results])
-    return _sum([_of_usage(usage) for usage in _usage_by_message(events).values()])
-
-
-def _usage_by_message(events: Sequence[RawEvent]) -> dict[str, Mapping[str, object]]:
-    """Return the counters of each of the model's messages; an event for each of its blocks repeats them."""
-    found: dict[str, Mapping[str, object]] = {}
-    for event in events:
-        # The SDK's messages have the fields of the model's message on their own level.
-        message = mapping_in(event, "message") or event
-        if event.get("type") == "assistant":
-            found[text_in(message, "id") or text_in(event, "message_id")] = mapping_in(message, "usage")
-    return found
-
-
-def _of_usage(usage: Mapping[str, object]) -> _Tokens:
-    return _numbers(
-        usage, "input_tokens", "output_tokens", "cache_read_input_tokens", "cache_creation_input_tokens"
+def _model_usage(name: str, count: Count, *, known: bool) -> ModelUsage:
+    return ModelUsage(
+        model=name,
+        input_tokens=count.tokens.sent,
+        output_tokens=count.tokens.written,
+        cache_read_tokens=count.tokens.cache_read,
+        cache_write_tokens=count.tokens.cache_written,
+        cost_usd=rounded(count.dollars) if known and count.dollars is not None else None,
     )
-
-
-def _of_models(models: Mapping[str, object]) -> _Tokens:
-    keys = ("inputTokens", "outputTokens", "cacheReadInputTokens", "cacheCreationInputTokens")
-    return _sum([_numbers(mapping_in(models, name), *keys) for name in models])
-
-
-def _numbers(counters: Mapping[str, object], *keys: str) -> _Tokens:
-    sent, written, cache_read, cache_written = (int(number_in(counters, key) or 0) for key in keys)
-    return sent, written, cache_read, cache_written
-
-
-def _sum(parts: Sequence[_Tokens]) -> _Tokens:
-    sent, written, cache_read, cache_written = (sum(column) for column in zip(_NOTHING, *parts, strict=True))
-    return sent, written, cache_read, cache_written
-
-
-# --- money
-
-
-def _cost(last: RawEvent, own: _Tokens, previous: RawEvent | None) -> Decimal | None:
-    """Return this turn's share of the running total, where the counters show which it is."""
-    total, counted = _money(last, "total_cost_usd"), _total_tokens(last)
-    if total is None or counted is None:
-        return None
-    if counted == own:
-        # Nothing but this turn is in the total: a first turn, or a counter that began anew.
-        return total
-    before = None if previous is None else _money(previous, "total_cost_usd")
-    counted_before = None if previous is None else _total_tokens(previous)
-    if before is None or counted_before is None or total < before:
-        return None
-    grown = [now - then for now, then in zip(counted, counted_before, strict=True)]
-    # Side work may have used more than the turn itself; less means that this total does not go on from that one.
-    fits = all(more >= used for more, used in zip(grown, own, strict=True))
-    return total - before if fits else None
-
-
-def _total_tokens(result: RawEvent) -> _Tokens | None:
-    """Return the running totals of tokens; the SDK has its own name for them."""
-    for name in ("modelUsage", "model_usage"):
-        if isinstance(result.get(name), Mapping):
-            return _of_models(mapping_in(result, name))
-    return None
-
-
-def _sum_of_costs(results: Sequence[RawEvent]) -> Decimal | None:
-    models = [
-        mapping_in(mapping_in(result, _SINCE), name)
-        for result in results
-        for name in mapping_in(result, _SINCE)
-    ]
-    costs = [_money(model, "costUSD") for model in models]
-    known = [cost for cost in costs if cost is not None]
-    return sum(known, Decimal(0)) if len(known) == len(costs) else None
-
-
-def _money(counters: Mapping[str, object], key: str) -> Decimal | None:
-    """Return dollars exactly as they were printed: the shortest decimal of the number, not its binary value."""
-    found = number_in(counters, key)
-    return None if found is None else Decimal(str(found))
