@@ -9,6 +9,7 @@ import pytest
 from mcp_coder import testing
 
 NAMES = [
+    "STORE_PROMISES",
     "Die",
     "Exit",
     "FakeCall",
@@ -28,6 +29,7 @@ NAMES = [
     "Turn",
     "WaitForEof",
     "WaitForPrompt",
+    "check_store_promises",
     "load_rules",
     "prompts_in",
     "rules_from_json",

@@ -23,6 +23,8 @@ Without pytest::
         subprocess.run(["claude", "-p", "hello"], env=model.environ())
         print(model.server.requests[0].body["model"])
 
+A store of a dialect of your own is held to :data:`STORE_PROMISES`, a function each, or by :func:`check_store_promises`.
+
 Everything is loaded when it is first asked for.
 """
 
@@ -58,6 +60,8 @@ if TYPE_CHECKING:
     from .recorded_request import RecordedRequest as RecordedRequest
     from .rule_script import load_rules as load_rules
     from .rule_script import rules_from_json as rules_from_json
+    from .store_promises import STORE_PROMISES as STORE_PROMISES
+    from .store_promises import check_store_promises as check_store_promises
 
 _HOMES = {
     "Die": "program_script",
@@ -72,6 +76,7 @@ _HOMES = {
     "RecordedRequest": "recorded_request",
     "Reply": "model_replies",
     "Rule": "model_replies",
+    "STORE_PROMISES": "store_promises",
     "Script": "program_script",
     "Sleep": "program_script",
     "StandIn": "environment",
@@ -79,6 +84,7 @@ _HOMES = {
     "Turn": "program_script",
     "WaitForEof": "program_script",
     "WaitForPrompt": "program_script",
+    "check_store_promises": "store_promises",
     "load_rules": "rule_script",
     "prompts_in": "conversation",
     "rules_from_json": "rule_script",
@@ -87,6 +93,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "STORE_PROMISES",
     "Die",
     "Exit",
     "FakeCall",
@@ -106,6 +113,7 @@ __all__ = [
     "Turn",
     "WaitForEof",
     "WaitForPrompt",
+    "check_store_promises",
     "load_rules",
     "prompts_in",
     "rules_from_json",

@@ -1,0 +1,18 @@
+"""Every promise of this kind stands in its table; that our stores keep them is tested in ``test_store_promises.py``."""
+
+from __future__ import annotations
+
+import inspect
+
+from mcp_coder.testing import STORE_PROMISES, promises_of_journals
+from mcp_coder.testing.promises_of_journals import JOURNAL_PROMISES
+
+
+def test_no_promise_of_this_kind_is_left_out() -> None:
+    written = {
+        function
+        for name, function in inspect.getmembers(promises_of_journals, inspect.isfunction)
+        if function.__module__ == promises_of_journals.__name__ and not name.startswith("_")
+    }
+    assert set(JOURNAL_PROMISES) == written
+    assert written <= set(STORE_PROMISES)
