@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import inspect
 import re
 import subprocess
 import sys
@@ -17,17 +18,18 @@ from pathlib import Path
 
 import click
 import pytest
+from tests.doc_blocks import ROOT, blocks
 from tests.pure_modules import pure_modules
 
 import mcp_coder
-from mcp_coder import llm_errors, testing
+from mcp_coder import Usage, llm_errors, prompt_llm, testing
 from mcp_coder.cli.main import cli
 from mcp_coder.llm_requests import TurnOptions, TurnRequest
+from mcp_coder.llm_store.base import TURN_STATES, Store
 from mcp_coder.testing import StandIn
 
-ROOT = Path(__file__).parent.parent
 SRC = ROOT / "src" / "mcp_coder"
-MANUAL = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+MANUAL = (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
 PAGES = (*MANUAL, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md")
 LONGEST = 120.0
 """Seconds after which a snippet will not end any more."""
@@ -42,20 +44,6 @@ def manual() -> str:
 
 
 # --- blocks of code
-
-
-def blocks(page: Path) -> Iterator[tuple[str, int, list[str]]]:
-    """Yield the mark of each block (``"python run"``), the number of its first line from 0, and its lines."""
-    begun, all_lines = None, page.read_text("utf-8").splitlines()
-    for number, line in enumerate(all_lines):
-        if not line.startswith("```"):
-            continue
-        if begun is None:
-            begun = number + 1
-        else:
-            yield all_lines[begun - 1].removeprefix("```"), begun, all_lines[begun:number]
-            begun = None
-    assert begun is None, f"{page.name}: a block of code has no end"
 
 
 def program(page: Path, mark: str) -> str:
@@ -83,7 +71,7 @@ def model(claude_standin: StandIn, monkeypatch: pytest.MonkeyPatch) -> StandIn:
     assert sdk is not None
     assert sdk.origin is not None
     monkeypatch.setenv("MCP_CODER_CLAUDE", str(Path(sdk.origin).parent / "_bundled" / "claude"))
-    for name in ("MCP_CODER_MODEL", "MCP_CODER_METHOD", "MCP_CODER_TIMEOUT"):
+    for name in set(environment_variables()) - {"MCP_CODER_CLAUDE", "MCP_CODER_HOME"}:
         monkeypatch.delenv(name, raising=False)
     return claude_standin
 
@@ -179,8 +167,26 @@ def test_every_public_name_of_the_stand_ins_is_documented() -> None:
 
 
 def test_every_argument_and_option_has_its_row() -> None:
+    of_the_call = set(inspect.signature(prompt_llm).parameters) - {"options"}
     text = text_of("docs/options.md")
-    assert [name for name in TurnRequest.__dataclass_fields__ if f"\n| `{name}` | " not in text] == []
+    names = {*TurnRequest.__dataclass_fields__, *of_the_call}
+    assert [name for name in names if f"\n| `{name}` | " not in text] == []
+
+
+def test_every_field_of_what_a_turn_used_is_documented() -> None:
+    text = text_of("docs/responses.md") + text_of("docs/recording.md")
+    assert [name for name in Usage.__dataclass_fields__ if f"`{name}`" not in text] == []
+
+
+def test_every_method_of_a_store_is_documented() -> None:
+    methods = [name for name, value in vars(Store).items() if callable(value) and not name.startswith("_")]
+    assert missing_words(methods, text_of("docs/recording.md")) == []
+    assert len(methods) > 15
+
+
+def test_every_state_of_a_turn_has_its_row() -> None:
+    text = text_of("docs/recording.md")
+    assert [state for state in TURN_STATES if f"\n| `{state}` | " not in text] == []
 
 
 def test_every_option_is_in_the_readme() -> None:
@@ -189,7 +195,7 @@ def test_every_option_is_in_the_readme() -> None:
 
 
 def test_every_error_has_its_row() -> None:
-    kinds = set(llm_errors.__all__) - {"LLMError", "ClaudeAPIError", "LeaseWarning"}
+    kinds = set(llm_errors.__all__) - {"LLMError", "ClaudeAPIError", "LeaseWarning", "NotRecordedWarning"}
     text = text_of("docs/errors.md")
     assert [name for name in kinds if f"\n| `{name}` | " not in text] == []
 
@@ -197,7 +203,7 @@ def test_every_error_has_its_row() -> None:
 def test_the_readme_draws_the_tree_of_errors_as_it_is() -> None:
     branch = re.compile(r"^ *([│├└─ ]*[A-Z]\w*Error)\b", re.MULTILINE)
     drawn = branch.findall((llm_errors.__doc__ or "").partition("::")[2])
-    assert len(drawn) == len(llm_errors.__all__) - 2  # an older name, and the warning
+    assert len(drawn) == len(llm_errors.__all__) - 3  # an older name, and the warnings
     text = text_of("README.md")
     assert [line for line in drawn if f"\n{line} " not in text] == []
 
@@ -211,9 +217,17 @@ def test_every_environment_variable_is_documented() -> None:
     assert [name for name in environment_variables() if f"`{name}`" not in manual()] == []
 
 
+def commands_in(group: click.Group) -> Iterator[click.Command]:
+    """Yield every command, those of groups in groups too."""
+    yield group
+    for command in group.commands.values():
+        yield from commands_in(command) if isinstance(command, click.Group) else (command,)
+
+
 def options_of_the_command_line() -> set[str]:
-    commands = [cli, *cli.commands.values()]
-    options = [param for command in commands for param in command.params if isinstance(param, click.Option)]
+    options = [
+        param for command in commands_in(cli) for param in command.params if isinstance(param, click.Option)
+    ]
     return {
         "--help",
         "--version",

@@ -33,10 +33,12 @@ EXACT_ALL = {
 CLAUDE = "mcp_coder.llm_providers.claude"
 SIGNATURES = {
     "mcp_coder.llm_interface:ask_llm": (
-        "question, provider='claude', method='cli', session_id=None, timeout=30, cwd=None, **options"
+        "question, provider='claude', method='cli', session_id=None, timeout=30, cwd=None, *, store=None, "
+        "redact=True, **options"
     ),
     "mcp_coder.llm_interface:prompt_llm": (
-        "question, provider='claude', method='cli', session_id=None, timeout=30, cwd=None, **options"
+        "question, provider='claude', method='cli', session_id=None, timeout=30, cwd=None, *, store=None, "
+        "redact=True, **options"
     ),
     f"{CLAUDE}.claude_code_interface:ask_claude_code": (
         "question, method='cli', session_id=None, timeout=30, cwd=None, **options"
@@ -72,8 +74,13 @@ PACKAGE_NAMES = {
     "ask_claude_code",
     "ask_llm",
     "deserialize_llm_response",
+    "export_sessions",
     "find_claude_executable",
+    "fork_session",
+    "import_files",
+    "open_store",
     "prompt_llm",
+    "recover",
     "serialize_llm_response",
     "stop_all",
     "usage_of",
@@ -99,7 +106,8 @@ def test_signatures_that_callers_rely_on(where: str) -> None:
 
 def test_package_exports_exactly_what_it_says() -> None:
     errors = importlib.import_module("mcp_coder.llm_errors").__all__
-    others = {"LLMResponseDict", "LLM_RESPONSE_VERSION", "Usage", "__version__"}
+    others = {"LLMResponseDict", "LLM_RESPONSE_VERSION", "ModelUsage", "Usage", "__version__"}
+    others |= {"SessionFilter", "SessionRecord", "Store", "TurnRecord"}
     assert sorted(mcp_coder.__all__) == sorted({*PACKAGE_NAMES, *errors, *others})
 
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         LLMTimeoutError,
         LocalCommandError,
         ModelNotFoundError,
+        NotRecordedWarning,
         PermissionDeniedError,
         RateLimitError,
         ResponseFormatError,
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
         StoreError,
         UnsupportedVersionError,
     )
-    from mcp_coder.llm_events import Usage
+    from mcp_coder.llm_events import ModelUsage, Usage
     from mcp_coder.llm_interface import ask_llm, prompt_llm
     from mcp_coder.llm_providers.claude.claude_code_interface import ask_claude_code
     from mcp_coder.llm_providers.claude.claude_executable_finder import (
@@ -47,27 +48,39 @@ if TYPE_CHECKING:
     from mcp_coder.llm_providers.claude.usage import usage_of
     from mcp_coder.llm_providers.stopping import stop_all
     from mcp_coder.llm_serialization import deserialize_llm_response, serialize_llm_response
+    from mcp_coder.llm_sessions.forking import fork_session
+    from mcp_coder.llm_sessions.recovery import recover
+    from mcp_coder.llm_sessions.transfer import export_sessions, import_files
+    from mcp_coder.llm_store import open_store
+    from mcp_coder.llm_store.base import SessionFilter, SessionRecord, Store, TurnRecord
     from mcp_coder.llm_types import LLM_RESPONSE_VERSION, LLMResponseDict
 
 _ERRORS = """AgentError AgentNotFoundError AuthenticationError ClaudeAPIError ContextWindowError InterruptedTurnError
 InvalidRequestError LLMError LLMTimeoutError LeaseWarning LimitReachedError LocalCommandError ModelNotFoundError
-PermissionDeniedError RateLimitError ResponseFormatError ServerError SessionBusyError SessionError
+NotRecordedWarning PermissionDeniedError RateLimitError ResponseFormatError ServerError SessionBusyError SessionError
 SessionNotFoundError StoreError UnsupportedVersionError"""
 
 _WHERE = {
     "__version__": "_version",
     "LLMResponseDict": "llm_types",
     "LLM_RESPONSE_VERSION": "llm_types",
+    "ModelUsage": "llm_events",
     "Usage": "llm_events",
     "ask_claude_code": "llm_providers.claude.claude_code_interface",
     "ask_llm": "llm_interface",
     "deserialize_llm_response": "llm_serialization",
+    "export_sessions": "llm_sessions.transfer",
     "find_claude_executable": "llm_providers.claude.claude_executable_finder",
+    "fork_session": "llm_sessions.forking",
+    "import_files": "llm_sessions.transfer",
+    "open_store": "llm_store",
     "prompt_llm": "llm_interface",
+    "recover": "llm_sessions.recovery",
     "serialize_llm_response": "llm_serialization",
     "stop_all": "llm_providers.stopping",
     "usage_of": "llm_providers.claude.usage",
     "verify_claude_installation": "llm_providers.claude.claude_executable_finder",
+    **dict.fromkeys(("SessionFilter", "SessionRecord", "Store", "TurnRecord"), "llm_store.base"),
     **dict.fromkeys(_ERRORS.split(), "llm_errors"),
 }
 
@@ -87,22 +100,33 @@ __all__ = [
     "LimitReachedError",
     "LocalCommandError",
     "ModelNotFoundError",
+    "ModelUsage",
+    "NotRecordedWarning",
     "PermissionDeniedError",
     "RateLimitError",
     "ResponseFormatError",
     "ServerError",
     "SessionBusyError",
     "SessionError",
+    "SessionFilter",
     "SessionNotFoundError",
+    "SessionRecord",
+    "Store",
     "StoreError",
+    "TurnRecord",
     "UnsupportedVersionError",
     "Usage",
     "__version__",
     "ask_claude_code",
     "ask_llm",
     "deserialize_llm_response",
+    "export_sessions",
     "find_claude_executable",
+    "fork_session",
+    "import_files",
+    "open_store",
     "prompt_llm",
+    "recover",
     "serialize_llm_response",
     "stop_all",
     "usage_of",

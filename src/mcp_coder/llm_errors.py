@@ -26,7 +26,8 @@
 What a caller decides on is in attributes, never only in the text. The standard-library bases are there for callers
 who catch those already. Every class can be raised, printed, copied and pickled. Nothing here does I/O.
 
-Warnings: ``LeaseWarning`` (sessions on this machine are protected in a narrower place than usual).
+Warnings: ``LeaseWarning`` (sessions on this machine are protected in a narrower place than usual),
+``NotRecordedWarning`` (a turn is not in the store).
 """
 
 from __future__ import annotations
@@ -48,6 +49,7 @@ __all__ = [
     "LimitReachedError",
     "LocalCommandError",
     "ModelNotFoundError",
+    "NotRecordedWarning",
     "PermissionDeniedError",
     "RateLimitError",
     "ResponseFormatError",
@@ -332,3 +334,7 @@ class PermissionDeniedError(LLMError):
 
 class LeaseWarning(UserWarning):
     """The agent's own directory cannot be written, so sessions are protected only among this user's processes."""
+
+
+class NotRecordedWarning(UserWarning):
+    """A turn runs, but the default store, which nobody named, cannot record it; the message says why."""

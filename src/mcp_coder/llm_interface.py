@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Unpack
 
 from mcp_coder.llm_errors import InvalidRequestError
@@ -17,6 +17,7 @@ from mcp_coder.llm_types import LLMResponseDict
 
 if TYPE_CHECKING:
     from mcp_coder.llm_events import TurnEvent
+    from mcp_coder.llm_store.base import Store
 
 __all__ = ["ask_llm", "deserialize_llm_response", "prompt_llm", "serialize_llm_response"]
 
@@ -28,6 +29,9 @@ def ask_llm(
     session_id: str | None = None,
     timeout: float | None = DEFAULT_TIMEOUT,
     cwd: str | None = None,
+    *,
+    store: Store | str | None = None,
+    redact: bool | Sequence[str] = True,
     **options: Unpack[TurnOptions],
 ) -> str:
     """Ask an agent and return the text of its answer.
@@ -39,16 +43,23 @@ def ask_llm(
         session_id: the session to go on with; None begins a new one.
         timeout: seconds for the whole call; None: no limit.
         cwd: the directory to run in; None: the session's own, for a new one the current.
+        store: where the turn is recorded: a URL (``sqlite:////home/me/turns.sqlite``), an open store, or ``"off"``;
+            None: as ``MCP_CODER_STORE`` says, or one file in the user's data directory.
+        redact: take keys, tokens and secret environment variables out of the record; a list adds regular
+            expressions of your own. The answer itself is never altered.
         options: ``model``, ``system_prompt``, ``session`` (a name), ... see ``TurnRequest``.
 
     Raises:
-        LLMError: one of its kinds, see ``mcp_coder.llm_errors``.
+        LLMError: one of its kinds, see ``mcp_coder.llm_errors``. ``StoreError``: a named store cannot be used; its
+            ``response`` has the answer, if there was one by then.
 
     Example::
 
         ask_llm("What does this project do?", session="nightly", timeout=300)
     """
-    response = prompt_llm(question, provider, method, session_id, timeout, cwd, **options)
+    response = prompt_llm(
+        question, provider, method, session_id, timeout, cwd, store=store, redact=redact, **options
+    )
     return response["text"]
 
 
@@ -59,6 +70,9 @@ def prompt_llm(
     session_id: str | None = None,
     timeout: float | None = DEFAULT_TIMEOUT,
     cwd: str | None = None,
+    *,
+    store: Store | str | None = None,
+    redact: bool | Sequence[str] = True,
     **options: Unpack[TurnOptions],
 ) -> LLMResponseDict:
     """Ask an agent and return everything it answered; arguments and errors as ``ask_llm``.
@@ -80,17 +94,20 @@ def prompt_llm(
         "model": os.environ.get("MCP_CODER_MODEL") or None,
         **options,
     }
-    return run_request(new_request(question, **arguments))
+    return run_request(new_request(question, **arguments), store=store, redact=redact)
 
 
 def run_request(
-    request: TurnRequest, *, observe: Callable[[TurnEvent], None] | None = None
+    request: TurnRequest,
+    *,
+    store: Store | str | None = None,
+    redact: bool | Sequence[str] = True,
+    observe: Callable[[TurnEvent], None] | None = None,
 ) -> LLMResponseDict:
     """Run a checked request and return the answer; ``observe`` is handed the turn's events as they come."""
-    from mcp_coder.llm_providers import provider_named
-    from mcp_coder.llm_providers.run import run_turn
+    from mcp_coder.llm_sessions.turn import record_turn
 
-    return run_turn(provider_named(request.provider), request, observe=observe)
+    return record_turn(request, store=store, redact=redact, observe=observe)
 
 
 def _method(method: str) -> str:

@@ -1,4 +1,4 @@
-"""What is private stays private, and a turn runs in any surroundings (s60, s61, s62, without a store)."""
+"""What is private stays private, and a turn runs in any surroundings (s60, s61, s62)."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ from mcp_coder import (
     prompt_llm,
     serialize_llm_response,
 )
+from mcp_coder.llm_store import open_store
 from mcp_coder.testing import FakeClaude, Reply, StandIn, Turn
 
 Remaining = Callable[[], list[psutil.Process]]
@@ -38,9 +39,10 @@ both_methods = pytest.mark.parametrize("method", ["cli", "api"])
 cli_first = pytest.mark.parametrize("method", ["cli", pytest.param("api", marks=pytest.mark.long)])
 """The same by both methods, of which one is left to the long tests."""
 
-IN_PROMPT, IN_TOOL = "prompt-secret-1f0c", "tool-secret-27ab"
+# In texts: made-up ones of forms that are known. In variables: any value of one whose name says that it is secret.
+IN_PROMPT, IN_TOOL = "sk-ant-api03-" + "prompt1f0c" * 4, "ghp_" + "tool27ab" * 5
+IN_SYSTEM, IN_SERVER = "glpat-" + "system5b02" * 2, "npm_" + "server66fe" * 4
 IN_ENV, IN_OPTION = "env-secret-3d5e", "option-secret-4c91"
-IN_SYSTEM, IN_SERVER = "system-secret-5b02", "server-secret-66fe"
 SECRETS = (IN_PROMPT, IN_TOOL, IN_ENV, IN_OPTION, IN_SYSTEM, IN_SERVER)
 
 
@@ -151,6 +153,18 @@ def test_s60_nothing_of_a_turn_is_left_in_our_files(
     assert answer["text"] == f"The tool said: {IN_TOOL}"  # the caller's answer is untouched
     assert secrets_in_files() == set()
     assert list((our_places()[0] / "turns").iterdir()) == []
+    records = open_store()
+    recorded = [
+        (turn, records.response(turn.turn_id), records.events(turn.turn_id))
+        for session in records.sessions()
+        for turn in records.turns(session.session_id)
+    ]
+    records.close()
+    assert [turn.state for turn, _, _ in recorded] == ["succeeded", "interrupted"]
+    assert secrets_in(repr(recorded)) == set()
+    assert all(turn.redactions >= 3 for turn, _, _ in recorded)
+    assert "[redacted" in recorded[0][0].prompt
+    assert "[redacted" in recorded[0][0].text
 
 
 @both_methods
@@ -316,7 +330,14 @@ def place() -> Iterator[Path]:
 
 def ask_twice(place: Path, method: str, *prefix: str, **env: str) -> list[list[str]]:
     """Ask two questions in a process without any private place but ``place``; return the warnings."""
-    dropped = ("HOME", "CLAUDE_CONFIG_DIR", "CLAUDE_CODE_TMPDIR", "MCP_CODER_HOME", "XDG_STATE_HOME")
+    dropped = (
+        "HOME",
+        "CLAUDE_CONFIG_DIR",
+        "CLAUDE_CODE_TMPDIR",
+        "MCP_CODER_HOME",
+        "XDG_STATE_HOME",
+        "XDG_DATA_HOME",
+    )
     # A stranger cannot write where coverage is measured, and coverage would say so.
     kept = {
         name: value
@@ -351,9 +372,12 @@ SURROUNDINGS: dict[str, dict[str, str]] = {
 @pytest.mark.parametrize("case", SURROUNDINGS)
 def test_s62_nowhere_to_write(model: StandIn, place: Path, method: str, case: str) -> None:
     settings = {name: value.format(place=place) for name, value in SURROUNDINGS[case].items()}
-    ((kind, message),) = ask_twice(place, method, **settings)
-    assert kind == "LeaseWarning"
-    assert "cannot be written" in message
+    told = dict(ask_twice(place, method, **settings))
+    recorded = {path.name for path in place.rglob("store-1.sqlite")} != set()
+    assert recorded == ("{place}" in SURROUNDINGS[case]["HOME"])
+    assert set(told) == {"LeaseWarning"} | (set() if recorded else {"NotRecordedWarning"})
+    assert "cannot be written" in told["LeaseWarning"]
+    assert "MCP_CODER_HOME" in told.get("NotRecordedWarning", "MCP_CODER_HOME")
     assert len(model.server.turns()) == 2
 
 
@@ -379,7 +403,8 @@ def test_s62_no_passwd_entry(
     model: StandIn, place: Path, as_a_stranger: tuple[str, ...], method: str, case: str
 ) -> None:
     settings = {name: value.format(place=place) for name, value in STRANGERS[case].items()}
-    assert ask_twice(place, method, *as_a_stranger, **settings) == []
+    told = ask_twice(place, method, *as_a_stranger, **settings)
+    assert [kind for kind, _ in told] == ([] if settings.get("HOME") else ["NotRecordedWarning"])
     assert [path.name for path in place.rglob("turns") if any(path.iterdir())] == []
 
 
@@ -387,8 +412,8 @@ def test_s62_no_passwd_entry(
 def test_s62_no_passwd_entry_and_nowhere_to_write(
     model: StandIn, place: Path, as_a_stranger: tuple[str, ...], method: str
 ) -> None:
-    ((kind, _),) = ask_twice(place, method, *as_a_stranger, HOME="/root", CLAUDE_CONFIG_DIR="/root/.claude")
-    assert kind == "LeaseWarning"
+    told = ask_twice(place, method, *as_a_stranger, HOME="/root", CLAUDE_CONFIG_DIR="/root/.claude")
+    assert {kind for kind, _ in told} == {"LeaseWarning", "NotRecordedWarning"}
 
 
 @both_methods

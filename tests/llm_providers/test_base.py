@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mcp_coder.llm_providers import base
-from mcp_coder.llm_providers.base import Agent, Entry, Outcome
+from mcp_coder.llm_providers.base import Agent, Entry, Live, Outcome, Provider
 
 RECORDS = [cls for cls in vars(base).values() if dataclasses.is_dataclass(cls)]
 
@@ -37,6 +37,12 @@ def test_all_lists_what_is_public() -> None:
         if isinstance(node, ast.Assign):
             names |= {target.id for target in node.targets if isinstance(target, ast.Name)}
     assert set(base.__all__) == {name for name in names if not name.startswith("_")}
+
+
+@pytest.mark.parametrize("protocol", [Live, Provider])
+def test_every_promise_of_a_protocol_is_in_words(protocol: type) -> None:
+    promises = {name: found for name, found in vars(protocol).items() if not name.startswith("_")}
+    assert [name for name, found in promises.items() if not inspect.getdoc(found)] == []
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,7 @@ from mcp_coder.llm_providers.leases import lease_directory, read_card
 from mcp_coder.llm_providers.run import run_turn
 from mcp_coder.llm_providers.sessions import named_session_id
 from mcp_coder.llm_providers.stopping import stop_all
+from mcp_coder.llm_providers.turn_files import keep_for_record
 from mcp_coder.llm_requests import new_request
 from mcp_coder.llm_types import LLMResponseDict
 from mcp_coder.testing import Exit, FakeClaude, Hang, LeaveChild, Print, Sleep, Stderr, Turn, WaitForPrompt
@@ -299,6 +300,7 @@ def test_a_record_that_fails_leaves_the_output_for_recovery(fake_claude: FakeCla
 
     def begun(turn: TurnBegun) -> None:
         directories.append(Path(turn.files.directory))
+        keep_for_record(turn.files.directory, {"store": "somebody's"})
 
     with pytest.raises(OSError, match="store is full"):
         run_turn(PROVIDER, new_request("hello"), before_feed=begun, after_judge=fail)

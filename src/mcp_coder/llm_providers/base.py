@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from mcp_coder.llm_errors import LLMError
-    from mcp_coder.llm_events import TurnEvent
+    from mcp_coder.llm_events import TurnEvent, Usage
     from mcp_coder.llm_providers.deadline import Deadline
     from mcp_coder.llm_requests import TurnRequest
     from mcp_coder.llm_types import LLMResponseDict
@@ -87,6 +87,7 @@ class Entry:
         fork: with ``resume``: under the new id ``begin``, leaving the resumed session as it is.
         resume_at: with ``resume``: from this native message on, dropping what came after it.
         cwd: the directory to run in.
+        moved: somebody else may have gone on in the session since our last turn in it.
         notices: what the caller should be told about it.
     """
 
@@ -96,6 +97,7 @@ class Entry:
     fork: bool = False
     resume_at: str | None = None
     cwd: str
+    moved: bool = False
     notices: tuple[str, ...] = ()
 
     @property
@@ -175,25 +177,27 @@ class Finish:
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class TurnBegun:
-    """A turn whose agent is up and has not been given the prompt yet."""
+    """A turn whose agent is up and has not been given the prompt yet; ``source_id`` is the session that it forks."""
 
     turn_id: str
     request: TurnRequest
     entry: Entry
     agent: Agent
     files: TurnFiles
+    source_id: str | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class TurnEnded:
-    """A turn that has been judged: ``response`` or ``error`` says how."""
+    """A turn that has been judged: ``response`` or ``error`` says how; ``fed``: the agent was given the prompt."""
 
     turn_id: str
     request: TurnRequest
     outcome: Outcome
     notices: tuple[str, ...]
+    fed: bool = True
     response: LLMResponseDict | None = None
-    error: Exception | None = None
+    error: LLMError | None = None
 
 
 class Live(Protocol):
@@ -228,13 +232,21 @@ class Provider(Protocol):
 
     name: str
     capabilities: Capabilities
+    reading: int
+    """The version of ``usage``, ``counter`` and ``main_model``: it grows when they read the same events differently."""
+
+    def check(self, request: TurnRequest) -> None:
+        """Refuse a request that does not suit this agent.
+
+        Raises:
+            InvalidRequestError: it says what does not.
+        """
 
     def locate(self, request: TurnRequest, deadline: Deadline) -> Agent:
         """Return the program that will serve this request.
 
         Raises:
             AgentNotFoundError: it is not here, or too old.
-            InvalidRequestError: the request does not suit this agent.
         """
 
     def start(
@@ -269,3 +281,32 @@ class Provider(Protocol):
 
     def read_events(self, output: bytes) -> tuple[RawEvent, ...]:
         """Return the events of an output file that somebody else's turn left."""
+
+    def usage(
+        self, events: Sequence[RawEvent], *, version: str, baseline: Mapping[str, object] | None
+    ) -> Usage:
+        """Return what a turn used, from all that was printed in it.
+
+        Args:
+            events: what was printed.
+            version: the version of the agent's program; empty where it is not known.
+            baseline: what is known of the agent's running counters before the turn, as plain JSON; None: nothing.
+                ``counter``: what ``counter`` returned for the last turn of the session for which it returned anything.
+                Of a fork that has no such turn yet: that of the session that it is forked from, the last one
+                there is when the turn begins, be it behind the turns that they share; ``forked`` is then true, also
+                where there is none. ``contiguous``: nothing can have been counted between that turn and this
+                one: nobody else went on in that session, and each turn of ours there was recorded with its counter.
+                ``first``: the session begins with this turn, at zero.
+        """
+
+    def counter(self, events: Sequence[RawEvent]) -> Mapping[str, object] | None:
+        """Return what the usage of later turns is worked out against, as plain JSON; None: these events do not tell."""
+
+    def main_model(self, events: Sequence[RawEvent]) -> str | None:
+        """Return the model that gave the turn's answer; where none did, the one that was to; None: not said."""
+
+    def config_environment(self, config_dir: str) -> Mapping[str, str]:
+        """Return the variables that lead the agent to this configuration directory."""
+
+    def open_command(self, agent: Agent, native_id: str) -> tuple[str, ...]:
+        """Return the command that opens a native session for a person, on a terminal."""

@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 
 from mcp_coder.llm_errors import AgentError, InvalidRequestError, LLMError, SessionError
 from mcp_coder.llm_events import Notice, TurnEvent
+from mcp_coder.llm_places import absolute_path
 from mcp_coder.llm_providers.base import (
     Agent,
     Entry,
@@ -32,13 +33,13 @@ from mcp_coder.llm_providers.cards import Card, check_directory, reenter
 from mcp_coder.llm_providers.deadline import Deadline
 from mcp_coder.llm_providers.descendants import end_leftovers, marked
 from mcp_coder.llm_providers.leases import own_holder
-from mcp_coder.llm_providers.places import absolute_path, new_turn_files, remove_turn_files, set_aside
 from mcp_coder.llm_providers.sessions import Held, entered, settle
 from mcp_coder.llm_providers.stopping import ctrl_c_under_way, stops
+from mcp_coder.llm_providers.turn_files import new_turn_files, remove_turn_files, set_aside
 from mcp_coder.llm_requests import TurnRequest
 from mcp_coder.llm_types import LLMResponseDict
 
-__all__ = ["run_turn"]
+__all__ = ["prepared", "run_turn"]
 
 _log = logging.getLogger("mcp_coder")
 
@@ -78,13 +79,23 @@ def run_turn(
     """
     deadline = Deadline.after(request.timeout)
     stop_asked = _StopCheck(stop)
-    request = _with_absolute_paths(request)
-    _check_capabilities(provider, request)
+    request = prepared(provider, request)
     agent = provider.locate(request, deadline)
     with entered(provider, request, agent, deadline, stop_asked) as held:
         _check_directory(request, held.entry)
         turn = _Turn(provider, request, agent, held, deadline, stop_asked, observe or _ignore)
         return turn.run(before_feed, after_judge)
+
+
+def prepared(provider: Provider, request: TurnRequest) -> TurnRequest:
+    """Return the request as it will run: checked for this provider, its paths made absolute. Starts nothing.
+
+    Raises:
+        InvalidRequestError: it does not suit the provider, or names a place that is not there.
+    """
+    _check_capabilities(provider, request)
+    provider.check(request)
+    return _with_absolute_paths(request)
 
 
 def _ignore(_event: TurnEvent) -> None:
@@ -171,8 +182,9 @@ class _Turn:
         self._files = _new_files()
         self._ids = {"session_id": self._entry.first_id, "turn_id": self._files.turn_id}
         self._notices: list[str] = []
+        self._fed = False
         self._files_needed = False
-        """Whether somebody may still have to read the output: the card's next reader, or whoever records turns."""
+        """Whether the card's next reader may still have to read the output."""
 
     def run(
         self,
@@ -218,6 +230,7 @@ class _Turn:
             if before_feed is not None:
                 before_feed(self._begun())
             if not self._stop():
+                self._fed = True
                 live.feed()
                 stopped, seconds = self._watch(live)
         finally:
@@ -257,6 +270,7 @@ class _Turn:
             entry=self._entry,
             agent=self._agent,
             files=self._files,
+            source_id=self._held.source_id,
         )
 
     def _write_card(self, live: Live) -> Card:
@@ -325,9 +339,7 @@ class _Turn:
             logging.INFO, "turn %s of session %s ends: %s", type(error).__name__ if error else "answered"
         )
         if after_judge is not None:
-            needed, self._files_needed = self._files_needed, True
             after_judge(self._ended(outcome, notices, response, error))
-            self._files_needed = needed
         if response is None:
             assert error is not None  # noqa: S101  # judged one way or the other
             raise error
@@ -369,13 +381,14 @@ class _Turn:
         outcome: Outcome,
         notices: tuple[str, ...],
         response: LLMResponseDict | None,
-        error: Exception | None,
+        error: LLMError | None,
     ) -> TurnEnded:
         return TurnEnded(
             turn_id=self._files.turn_id,
             request=self._request,
             outcome=outcome,
             notices=notices,
+            fed=self._fed,
             response=response,
             error=error,
         )

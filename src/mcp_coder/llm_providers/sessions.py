@@ -20,12 +20,14 @@ from mcp_coder.llm_providers.cards import Card, enter_fork, enter_new, enter_ses
 from mcp_coder.llm_providers.deadline import Deadline
 from mcp_coder.llm_providers.descendants import end_identified, is_alive
 from mcp_coder.llm_providers.leases import Lease, lease_directory, read_card
-from mcp_coder.llm_providers.places import remove_turn_files
+from mcp_coder.llm_providers.turn_files import remove_turn_files
 from mcp_coder.llm_requests import TurnRequest
 
-__all__ = ["Held", "entered", "named_session_id", "settle"]
+__all__ = ["Held", "entered", "named_session_id", "settle", "settled_session"]
 
 _NAMESPACE = uuid.UUID("5f1c8f2e-7c0c-5d0e-9a55-0a1d8b7f4c21")
+_RESERVE = 5.0
+"""The seconds that are kept for a turn of our own, at least."""
 _LADDER_SECONDS = 6.5
 """The longest that ending an orphan with all that it started takes."""
 _LONGEST_ORPHAN_SILENCE = 600.0
@@ -94,6 +96,33 @@ def entered(
         yield held
 
 
+@contextlib.contextmanager
+def settled_session(
+    provider: Provider, agent: Agent, first_id: str, deadline: Deadline, stop: Callable[[], bool]
+) -> Iterator[Card | None]:
+    """Hold a session in which nobody is at work, without a turn of our own; its card is settled.
+
+    An agent that outlived its holder is waited for until the deadline, then ended.
+
+    Raises:
+        SessionBusyError: it is in a turn.
+        InterruptedTurnError: it was stopped while it waited.
+        SessionError: its lease or card cannot be used.
+    """
+    patient = Deadline.after(
+        None if deadline.seconds is None else deadline.left() + _RESERVE + _LADDER_SECONDS
+    )
+    request = TurnRequest(question="", timeout=None)
+    with contextlib.ExitStack() as stack:
+        try:
+            card = _Entrance(provider, request, agent, patient, stop, stack).idle(first_id)
+        except OSError as error:
+            raise SessionError(
+                f"the session's lease or card cannot be used ({error})", session_id=first_id
+            ) from error
+        yield card
+
+
 class _Entrance:
     def __init__(
         self,
@@ -119,6 +148,10 @@ class _Entrance:
             return self._fork(wanted)
         return self._go_on(wanted)
 
+    def idle(self, first_id: str) -> Card | None:
+        """Hold a session that is in no turn, and return its card once nobody is at work in it."""
+        return self._idle_card(self._take(first_id, wait=0))
+
     def _wanted_id(self) -> str | None:
         """Return the first id of the session that is meant; callers may know it by a later id."""
         request = self._request
@@ -141,16 +174,17 @@ class _Entrance:
         if lease.waited:
             self._check_time_left(first_id)
         fingerprint = self._provider.fingerprint(self._agent, card.native_id if card else first_id)
+        moved = card is None or fingerprint not in (None, card.fingerprint)
         entry = enter_session(
             self._request,
             card,
             first_id=first_id,
             known=fingerprint is not None,
-            moved=card is not None and fingerprint not in (None, card.fingerprint),
+            moved=moved,
             new_id=self._new_id,
             caller_cwd=self._caller_cwd,
         )
-        return Held(entry, card, lease)
+        return Held(dataclasses.replace(entry, moved=moved), card, lease)
 
     def _patience(self) -> float:
         """Return how long to wait for somebody else's turn, leaving enough for our own."""
@@ -159,7 +193,7 @@ class _Entrance:
         return max(self._deadline.left() - self._reserve(), 0.0)
 
     def _reserve(self) -> float:
-        return 5.0 if self._request.timeout is None else max(5.0, self._request.timeout / 3)
+        return _RESERVE if self._request.timeout is None else max(_RESERVE, self._request.timeout / 3)
 
     def _check_time_left(self, first_id: str) -> None:
         if self._deadline.left() < self._reserve() - _LOOK_SECONDS:
@@ -196,15 +230,18 @@ class _Entrance:
     def _forked(self, source_id: str, *, idle: bool) -> Held:
         source = read_card(self._directory, source_id)
         native = source.native_id if source else source_id
+        fingerprint = self._provider.fingerprint(self._agent, native)
         entry = enter_fork(
             self._request,
             source,
             source_id=source_id,
             new_id=self._new_id,
             idle=idle,
-            fingerprint=self._provider.fingerprint(self._agent, native),
+            fingerprint=fingerprint,
             caller_cwd=self._caller_cwd,
         )
+        moved = source is None or fingerprint not in (None, source.fingerprint)
+        entry = dataclasses.replace(entry, moved=moved)
         if entry.resume_at is not None:
             self._stack.close()  # a named point stays what it is: the session forked from is free at once
         return Held(entry, None, self._take(entry.first_id, wait=0), source_id)

@@ -1,0 +1,1 @@
+"""The whole turn: the bare turn of an agent, recorded."""

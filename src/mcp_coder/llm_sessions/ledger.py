@@ -1,0 +1,130 @@
+"""What turns cost, as the record has it: from which counter a turn's share is taken, and how it is read again.
+
+The counting itself is the provider's (``usage``), pure; here is what it takes from the store.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from mcp_coder.llm_errors import InvalidRequestError, SessionNotFoundError
+from mcp_coder.llm_providers import provider_named
+from mcp_coder.llm_sessions.records import Reading
+
+if TYPE_CHECKING:
+    from decimal import Decimal
+
+    from mcp_coder.llm_events import Usage
+    from mcp_coder.llm_providers.base import Entry, Provider, RawEvent
+    from mcp_coder.llm_store.base import Store, TurnRecord
+
+__all__ = ["baseline_before", "read_turn", "recompute"]
+
+
+def baseline_before(store: Store, entry: Entry, source_id: str | None) -> dict[str, object]:
+    """Return what is known of the agent's running counters before a turn that is about to begin.
+
+    Args:
+        store: the record.
+        entry: how the turn enters its session.
+        source_id: the session that it forks, if it does.
+
+    Returns:
+        What ``Provider.usage`` takes: ``counter``, ``contiguous``, ``forked``, ``first``.
+    """
+    found, contiguous = _last_counter(store.turns(entry.first_id, newest_first=True))
+    parent_id = None if found is not None else source_id or _parent_of(store, entry.first_id)
+    forked = parent_id is not None
+    while found is None and parent_id is not None:
+        found, contiguous = _last_counter(store.turns(parent_id, newest_first=True))
+        parent_id = _parent_of(store, parent_id)
+    begun = found is None and not forked and entry.begin is not None
+    return {"counter": found, "contiguous": contiguous and not entry.moved, "forked": forked, "first": begun}
+
+
+def _parent_of(store: Store, session_id: str) -> str | None:
+    try:
+        return store.session(session_id).parent_id
+    except SessionNotFoundError:
+        return None
+
+
+def _last_counter(newest_first: Iterator[TurnRecord]) -> tuple[Mapping[str, object] | None, bool]:
+    """Return the counter of the last turn that has one, and whether nothing was counted since."""
+    contiguous = True
+    for turn in newest_first:
+        if turn.counter is not None:
+            return turn.counter, contiguous
+        contiguous = False  # it may have spent what a later total shows
+    return None, contiguous
+
+
+def read_turn(
+    provider: Provider, events: Sequence[RawEvent], version: str, baseline: Mapping[str, object] | None
+) -> Reading:
+    """Return what a turn's events say of what it used."""
+    return Reading(
+        usage=provider.usage(events, version=version, baseline=baseline),
+        version=provider.reading,
+        counter=provider.counter(events),
+        model=provider.main_model(events),
+        finish=provider.finish(events),
+    )
+
+
+def recompute(store: Store) -> Iterator[tuple[str, bool]]:
+    """Read every turn's raw record again, and put right what was worked out of it by an older reading.
+
+    Yields:
+        Each turn's id, and whether anything changed.
+
+    Raises:
+        StoreError: the store cannot be used.
+    """
+    for session in store.sessions():
+        provider = _known(session.provider)
+        for turn in store.turns(session.session_id):
+            if turn.state != "started":
+                yield turn.turn_id, provider is not None and _reread(store, provider, turn)
+
+
+def _known(name: str) -> Provider | None:
+    """Return the provider of this name; None for one of another version, whose sessions were imported."""
+    try:
+        return provider_named(name)
+    except InvalidRequestError:
+        return None
+
+
+def _reread(store: Store, provider: Provider, turn: TurnRecord) -> bool:
+    events = store.events(turn.turn_id)
+    if not events:
+        return False  # imported without them, or nothing was printed: there is nothing better than what stands there
+    reading = read_turn(provider, events, turn.agent_version, turn.baseline)
+    if reading.version == turn.reading and reading.model == turn.model and _alike(reading.usage, turn.usage):
+        return False
+    store.reread_turn(turn.turn_id, reading.usage, reading=reading.version, model=reading.model)
+    return True
+
+
+def _alike(read: Usage, kept: Usage) -> bool:
+    """Return whether both say the same: a store keeps billionths of a dollar, the agent prints a float's noise."""
+    return _in_billionths(read) == _in_billionths(kept)
+
+
+def _in_billionths(usage: Usage) -> Usage:
+    models = [dataclasses.replace(each, cost_usd=_rounded(each.cost_usd)) for each in usage.models]
+    return dataclasses.replace(
+        usage,
+        cost_usd=_rounded(usage.cost_usd),
+        total_cost_usd=_rounded(usage.total_cost_usd),
+        baseline_usd=_rounded(usage.baseline_usd),
+        unrecorded_usd=_rounded(usage.unrecorded_usd),
+        models=tuple(sorted(models, key=lambda each: each.model)),
+    )
+
+
+def _rounded(dollars: Decimal | None) -> Decimal | None:
+    return None if dollars is None else round(dollars, 9)

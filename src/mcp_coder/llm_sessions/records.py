@@ -1,0 +1,178 @@
+"""What is written of a turn: pure.
+
+The facts of a turn come in (how it was begun, what it left, how it was judged), the records of the store go out. What
+must not be written is taken out here, on decoded values; what the caller is handed is never touched.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, cast
+
+from mcp_coder._version import __version__
+from mcp_coder.llm_errors import InterruptedTurnError, LLMError, LLMTimeoutError
+from mcp_coder.llm_requests import TurnRequest
+from mcp_coder.llm_store.base import NewTurn, TurnEnding
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from mcp_coder.llm_events import Usage
+    from mcp_coder.llm_providers.base import Finish, Outcome, TurnBegun
+    from mcp_coder.llm_store.redact import Redactor
+    from mcp_coder.llm_types import LLMResponseDict
+
+__all__ = ["Reading", "ending_from", "new_turn", "request_of"]
+
+_ELSEWHERE = {"question", "provider", "method", "session_id", "session", "cwd", "model", "env"}
+"""What a record has in fields of its own; of ``env`` only the names are kept."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Reading:
+    """What was worked out of a turn's events: what it used, and where it left the session.
+
+    Attributes:
+        usage: what it used; ``version`` of the code that worked it out.
+        counter: what the next turn's usage will be worked out against.
+        model: the model that answered.
+        finish: how far it came.
+    """
+
+    usage: Usage
+    version: int
+    counter: Mapping[str, object] | None
+    model: str | None
+    finish: Finish
+
+
+def new_turn(
+    begun: TurnBegun,
+    *,
+    started_at: datetime,
+    host: str,
+    project: str,
+    carried: Sequence[str],
+    baseline: Mapping[str, object],
+    redactor: Redactor,
+    redact: bool | Sequence[str] = True,
+) -> NewTurn:
+    """Return the journal of a turn that is about to be given to its agent.
+
+    What the caller wants to be taken out (``redact``) is kept with it: the record may be written by somebody else.
+    """
+    request, entry = begun.request, begun.entry
+    prompt, in_prompt = redactor.text(request.question)
+    options, in_options = redactor.value(_options(request))
+    if redact is not True:
+        options = {**cast("Mapping[str, object]", options), "redact": _kept_choice(redact, redactor)}
+    return NewTurn(
+        turn_id=begun.turn_id,
+        session_id=entry.first_id,
+        provider=request.provider,
+        method=request.method,
+        prompt=prompt,
+        started_at=started_at,
+        session_name=None if entry.fork else request.session,
+        native_id=entry.native_id,
+        cwd=entry.cwd,
+        project=project,
+        config_dir=begun.agent.config_dir,
+        parent_id=begun.source_id,
+        parent_point=entry.resume_at if entry.fork else None,
+        model=request.model,
+        agent_version=begun.agent.version,
+        mcp_coder_version=__version__,
+        host=host,
+        directory=begun.files.directory,
+        options=cast("Mapping[str, object]", options),
+        carried=tuple(carried),
+        baseline=baseline,
+        redactions=in_prompt + in_options,
+    )
+
+
+def _kept_choice(redact: bool | Sequence[str], redactor: Redactor) -> object:
+    """Return what is to be taken out as it may be written: not a pattern that spells a secret out."""
+    return (
+        [each for each in redact if not redactor.text(each)[1]]
+        if isinstance(redact, (list, tuple))
+        else redact
+    )
+
+
+def _options(request: TurnRequest) -> dict[str, object]:
+    given = {
+        field.name: getattr(request, field.name)
+        for field in dataclasses.fields(request)
+        if field.name not in _ELSEWHERE and getattr(request, field.name) != field.default
+    }
+    kept = {
+        name: list(value) if isinstance(value, tuple) else value for name, value in given.items() if value
+    }
+    return {**kept, "env": sorted(request.env)} if request.env else kept
+
+
+def request_of(prompt: str, options: Mapping[str, object]) -> TurnRequest:
+    """Return as much of a turn's request as judging it takes, from what its journal kept."""
+    schema, servers = options.get("json_schema"), options.get("require_mcp")
+    return TurnRequest(
+        question=prompt,
+        json_schema=schema if isinstance(schema, Mapping) else None,
+        require_mcp=tuple(map(str, servers)) if isinstance(servers, list) else (),
+        on_denial=str(options.get("on_denial", "record")),
+    )
+
+
+def ending_from(
+    outcome: Outcome,
+    *,
+    ended_at: datetime,
+    response: LLMResponseDict | None,
+    error: LLMError | None,
+    notices: Sequence[str],
+    reading: Reading,
+    redactor: Redactor,
+) -> TurnEnding:
+    """Return how a turn ended, without what must not be written."""
+    answer = response or (error.response if error is not None else None)
+    kept = {
+        "answer": answer,
+        "error": None if error is None else _error(error),
+        "events": list(outcome.events),
+        "notices": list(notices),
+    }
+    clean, redactions = redactor.value(kept)
+    written = cast("dict[str, object]", clean)
+    stored = cast("LLMResponseDict | None", written["answer"])
+    return TurnEnding(
+        state=_state(error),
+        ended_at=ended_at,
+        text="" if stored is None else stored["text"],
+        response=stored,
+        error=cast("Mapping[str, object] | None", written["error"]),
+        events=cast("Sequence[Mapping[str, object]]", written["events"]),
+        usage=reading.usage,
+        reading=reading.version,
+        model=reading.model,
+        native_id=reading.finish.native_id,
+        point=reading.finish.point if reading.finish.answered else None,
+        counter=reading.counter,
+        notices=tuple(cast("list[str]", written["notices"])),
+        redactions=redactions,
+    )
+
+
+def _state(error: LLMError | None) -> str:
+    if error is None:
+        return "succeeded"
+    return "interrupted" if isinstance(error, (InterruptedTurnError, LLMTimeoutError)) else "failed"
+
+
+def _error(error: LLMError) -> dict[str, object]:
+    found = {
+        name: getattr(error, name, None) for name in ("status", "kind", "limit", "resets_at", "returncode")
+    }
+    told = {name: value for name, value in found.items() if value is not None}
+    return {"class": type(error).__name__, "message": error.message, "retryable": error.retryable, **told}

@@ -1,0 +1,216 @@
+"""The whole turn: the bare turn of an agent, recorded.
+
+A checked request comes in; the answer goes out once it is in the store, or the one error that says why not. The journal
+is durable before the agent is given the prompt, the record before the answer is returned. In between stands
+``run_turn``, the one loop; here are only its hooks. Recording never breaks a call: what the default store cannot
+take is a warning, what a named store cannot take is a ``StoreError`` that has the answer.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from mcp_coder.llm_errors import LLMError, NotRecordedWarning, SessionNotFoundError, StoreError
+from mcp_coder.llm_providers import provider_named
+from mcp_coder.llm_providers.run import prepared, run_turn
+from mcp_coder.llm_providers.turn_files import keep_for_record, recorded
+from mcp_coder.llm_sessions.ledger import baseline_before, read_turn
+from mcp_coder.llm_sessions.records import ending_from, new_turn
+from mcp_coder.llm_sessions.recovery import settle_left_turns, settle_turn
+from mcp_coder.llm_sessions.redaction import new_redactor
+from mcp_coder.llm_sessions.stores import chosen_store, not_recorded
+
+if TYPE_CHECKING:
+    from mcp_coder.llm_events import TurnEvent
+    from mcp_coder.llm_providers.base import Provider, TurnBegun, TurnEnded
+    from mcp_coder.llm_requests import TurnRequest
+    from mcp_coder.llm_store.base import Store, TurnRecord
+    from mcp_coder.llm_store.redact import Redactor
+    from mcp_coder.llm_types import LLMResponseDict
+
+__all__ = ["record_turn"]
+
+
+def record_turn(
+    request: TurnRequest,
+    *,
+    store: Store | str | None = None,
+    redact: bool | Sequence[str] = True,
+    observe: Callable[[TurnEvent], None] | None = None,
+    stop: Callable[[], bool] | None = None,
+) -> LLMResponseDict:
+    """Run one turn, record it, and return the answer.
+
+    Args:
+        request: what is asked.
+        store: where it is recorded: an open store, a URL, ``"off"``; None: as ``MCP_CODER_STORE`` says, or the default.
+        redact: whether secrets are taken out of the record; patterns of your own are added to the known ones.
+        observe, stop: as ``run_turn``.
+
+    Raises:
+        LLMError: as ``run_turn``; ``StoreError`` where a named store cannot take the turn. Before the agent was given
+            the prompt nothing is lost; afterwards ``response`` in it has the answer, and recovery records it later.
+    """
+    provider = provider_named(request.provider)
+    request = prepared(provider, request)  # what is wrong with it is said before a store is made
+    redactor = new_redactor(request.env, redact)
+    with chosen_store(store) as recording:
+        if recording.store is None:
+            return run_turn(provider, request, observe=observe, stop=stop)
+        recorder = _Recorder(provider, recording.store, redactor, named=recording.named, redact=redact)
+        try:
+            return run_turn(
+                provider,
+                request,
+                before_feed=recorder.begin,
+                after_judge=recorder.end,
+                observe=observe,
+                stop=stop,
+            )
+        except BaseException:
+            recorder.abandon()
+            raise
+
+
+class _Recorder:
+    """The hooks of one turn."""
+
+    def __init__(
+        self,
+        provider: Provider,
+        store: Store,
+        redactor: Redactor,
+        *,
+        named: bool,
+        redact: bool | Sequence[str],
+    ) -> None:
+        self._provider, self._store, self._redactor = provider, store, redactor
+        self._named, self._redact = named, redact
+        self._open: TurnRecord | None = None
+        """The journal of this turn, as long as it has not ended."""
+
+    # --- before the agent is given the prompt
+
+    def begin(self, begun: TurnBegun) -> None:
+        """Write the journal; nothing was sent yet, so a store that fails costs nothing."""
+        try:
+            self._open = self._journal(begun)
+        except (StoreError, OSError) as error:
+            if self._named:
+                raise StoreError(
+                    f"the turn cannot be recorded ({error}); nothing was sent",
+                    session_id=begun.entry.first_id,
+                    retryable=getattr(error, "retryable", False),
+                ) from error
+            not_recorded(error)
+
+    def _journal(self, begun: TurnBegun) -> TurnRecord:
+        session_id, directory = begun.entry.first_id, begun.files.directory
+        settle_left_turns(self._store, self._provider, session_id)
+        turn = new_turn(
+            begun,
+            started_at=datetime.now(UTC),
+            host=socket.gethostname(),
+            project=project_of(begun.entry.cwd),
+            carried=_carried(self._store, begun),
+            baseline=baseline_before(self._store, begun.entry, begun.source_id),
+            redactor=self._redactor,
+            redact=self._redact,
+        )
+        record = self._store.begin_turn(turn)
+        try:
+            # Behind the journal: a directory that is kept for no turn would be kept for ever.
+            keep_for_record(directory, {"store": self._store.url, "session_id": session_id})
+        except OSError:
+            self._store.discard_turn(turn.turn_id)
+            raise
+        return record
+
+    # --- when it is judged
+
+    def end(self, ended: TurnEnded) -> None:
+        """Write the record, before the answer is returned."""
+        if self._open is None:
+            return
+        turn, self._open = self._open, None
+        try:
+            self._record(turn, ended)
+        except Exception as error:  # noqa: BLE001  # whatever it is: the answer was paid for, and must reach the caller
+            self._not_recorded(turn, ended, error)
+        else:
+            recorded(turn.directory or "")
+
+    def _record(self, turn: TurnRecord, ended: TurnEnded) -> None:
+        if not ended.fed or _was_refused(self._provider, ended):
+            self._store.discard_turn(turn.turn_id)
+            return
+        outcome = ended.outcome
+        ending = ending_from(
+            outcome,
+            ended_at=datetime.now(UTC),
+            response=ended.response,
+            error=ended.error,
+            notices=ended.notices,
+            reading=read_turn(self._provider, outcome.events, outcome.agent.version, turn.baseline),
+            redactor=self._redactor,
+        )
+        self._store.end_turn(turn.turn_id, ending)
+
+    def _not_recorded(self, turn: TurnRecord, ended: TurnEnded, error: Exception) -> None:
+        """Hand the answer over without its record; the agent's output stays, and recovery records it later."""
+        failure = StoreError(
+            f"the turn could not be recorded ({error}); `mcp-coder sessions recover` does it later",
+            session_id=turn.session_id,
+            turn_id=turn.turn_id,
+            response=ended.response,
+        )
+        if ended.error is not None:
+            ended.error.add_note(str(failure))
+            return
+        if self._named:
+            raise failure from error
+        try:
+            not_recorded(error)
+        except NotRecordedWarning:  # where warnings are errors
+            raise failure from error
+
+    def abandon(self) -> None:
+        """Settle a turn that was left in the middle, by Ctrl-C or a fault of ours: its agent is gone by now."""
+        if self._open is not None:
+            turn, self._open = self._open, None
+            with contextlib.suppress(LLMError, OSError):
+                settle_turn(self._store, self._provider, turn)
+
+
+def _was_refused(provider: Provider, ended: TurnEnded) -> bool:
+    """Return whether the agent never took the prompt up, since it would not enter the session."""
+    return isinstance(ended.error, SessionNotFoundError) or provider.refused_entry(ended.outcome) is not None
+
+
+def _carried(store: Store, begun: TurnBegun) -> list[str]:
+    """Return the turns since the last finished one: their prompts are still in the agent's history."""
+    entry = begun.entry
+    if entry.resume is None or entry.fork or entry.resume_at is not None:
+        return []
+    found: list[str] = []
+    for turn in store.turns(entry.first_id, newest_first=True):
+        if turn.state == "succeeded":
+            break
+        found.append(turn.turn_id)
+    return found[::-1]
+
+
+def project_of(cwd: str) -> str:
+    """Return the project that a directory belongs to: where its repository begins, else the directory itself."""
+    place = cwd
+    while place:
+        if os.path.exists(os.path.join(place, ".git")):
+            return place
+        above = os.path.dirname(place)
+        place = "" if above == place else above
+    return cwd

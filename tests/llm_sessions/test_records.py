@@ -1,0 +1,215 @@
+"""What is written of a turn: every fact of it, none of its secrets."""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from mcp_coder.llm_errors import (
+    AgentError,
+    InterruptedTurnError,
+    LimitReachedError,
+    LLMError,
+    LLMTimeoutError,
+    PermissionDeniedError,
+    RateLimitError,
+)
+from mcp_coder.llm_events import Usage
+from mcp_coder.llm_providers.base import Agent, Entry, Finish, Outcome, TurnBegun, TurnFiles
+from mcp_coder.llm_requests import TurnRequest, new_request
+from mcp_coder.llm_sessions.records import Reading, ending_from, new_turn, request_of
+from mcp_coder.llm_store.redact import Redactor
+from mcp_coder.llm_types import LLMResponseDict
+
+NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
+SECRET = "the-password-of-this-test"
+REDACTOR = Redactor(secrets=(SECRET,))
+AGENT = Agent(program="/bin/claude", version="2.1.330", config_dir="/home/me/.claude", env={"KEY": SECRET})
+ENTRY = Entry(first_id="first", resume="native", cwd="/home/me/project")
+
+
+def begun(request: TurnRequest, entry: Entry = ENTRY, source_id: str | None = None) -> TurnBegun:
+    files = TurnFiles(turn_id="turn", directory="/state/turn", output="/state/turn/o", errors="/state/turn/e")
+    return TurnBegun(
+        turn_id="turn", request=request, entry=entry, agent=AGENT, files=files, source_id=source_id
+    )
+
+
+def journal_of(request: TurnRequest, entry: Entry = ENTRY, source_id: str | None = None) -> Any:
+    return new_turn(
+        begun(request, entry, source_id),
+        started_at=NOW,
+        host="here",
+        project="/home/me",
+        carried=["earlier"],
+        baseline={"first": True},
+        redactor=REDACTOR,
+    )
+
+
+def test_the_journal_has_what_was_asked_and_where() -> None:
+    turn = journal_of(new_request("Hello", session="nightly", method="api", model="haiku"))
+    assert (turn.turn_id, turn.session_id, turn.native_id, turn.session_name) == (
+        "turn",
+        "first",
+        "native",
+        "nightly",
+    )
+    assert (turn.prompt, turn.method, turn.model, turn.provider) == ("Hello", "api", "haiku", "claude")
+    assert (turn.cwd, turn.project, turn.config_dir) == ("/home/me/project", "/home/me", "/home/me/.claude")
+    assert (turn.agent_version, turn.host, turn.directory) == ("2.1.330", "here", "/state/turn")
+    assert (turn.carried, turn.baseline, turn.redactions) == (("earlier",), {"first": True}, 0)
+    assert (turn.parent_id, turn.parent_point) == (None, None)
+
+
+def test_the_journal_of_a_fork_names_its_parent_and_not_the_parents_name() -> None:
+    entry = dataclasses.replace(ENTRY, begin="new", fork=True, resume_at="point")
+    turn = journal_of(new_request("Hello", session="nightly", fork=True), entry, "parent")
+    assert (turn.parent_id, turn.parent_point, turn.session_name) == ("parent", "point", None)
+
+
+def test_only_options_that_were_given_are_kept_as_plain_json() -> None:
+    request = new_request(
+        "Hello", allowed_tools=["Read", "Edit"], max_turns=3, env={"B": "1", "A": SECRET}, fork=False
+    )
+    assert journal_of(request).options == {
+        "allowed_tools": ["Read", "Edit"],
+        "max_turns": 3,
+        "env": ["A", "B"],
+    }
+    assert journal_of(new_request("Hello", model="haiku", cwd="/")).options == {}
+
+
+def test_no_secret_is_written_and_each_is_counted() -> None:
+    turn = journal_of(new_request(f"use {SECRET}", append_system_prompt=f"it is {SECRET}"))
+    assert SECRET not in repr(turn)
+    assert turn.redactions == 2
+
+
+@pytest.mark.parametrize("choice", [False, ["ACME-[0-9]+"], ("ACME-[0-9]+",)])
+def test_what_is_to_be_taken_out_is_kept_for_whoever_writes_the_record(choice: Any) -> None:
+    turn = new_turn(
+        begun(new_request("Hello")),
+        started_at=NOW,
+        host="here",
+        project="/",
+        carried=(),
+        baseline={},
+        redactor=REDACTOR,
+        redact=choice,
+    )
+    assert turn.options == {"redact": choice and ["ACME-[0-9]+"]}
+
+
+def test_a_pattern_that_spells_a_secret_out_is_not_kept() -> None:
+    turn = new_turn(
+        begun(new_request("Hello")),
+        started_at=NOW,
+        host="here",
+        project="/",
+        carried=(),
+        baseline={},
+        redactor=REDACTOR,
+        redact=[SECRET, "ACME"],
+    )
+    assert turn.options == {"redact": ["ACME"]}
+
+
+def test_what_judging_takes_comes_back_from_the_journal() -> None:
+    asked = new_request("Hello", json_schema={"type": "object"}, require_mcp=["files"], on_denial="error")
+    again = request_of("Hello", journal_of(asked).options)
+    assert (again.question, again.json_schema, again.require_mcp, again.on_denial) == (
+        "Hello",
+        {"type": "object"},
+        ("files",),
+        "error",
+    )
+    plain = request_of("Hello", {})
+    assert (plain.json_schema, plain.require_mcp, plain.on_denial) == (None, (), "record")
+
+
+RESPONSE: LLMResponseDict = {
+    "version": "1.0",
+    "timestamp": NOW.isoformat(),
+    "text": f"it is {SECRET}",
+    "session_id": "first",
+    "method": "cli",
+    "provider": "claude",
+    "raw_response": {"result": f"it is {SECRET}", "uuid": "id"},
+}
+READING = Reading(
+    usage=Usage(input_tokens=3, cost_usd=Decimal("0.5")),
+    version=1,
+    counter={"total": 1},
+    model="haiku",
+    finish=Finish(begun=True, answered=True, native_id="native 2", point="message"),
+)
+
+
+def ending_of(
+    response: LLMResponseDict | None = None, error: LLMError | None = None, reading: Reading = READING
+) -> Any:
+    outcome = Outcome(entry=ENTRY, agent=AGENT, method="cli", events=({"type": "result", "result": SECRET},))
+    return ending_from(
+        outcome,
+        ended_at=NOW,
+        response=response,
+        error=error,
+        notices=["a notice"],
+        reading=reading,
+        redactor=REDACTOR,
+    )
+
+
+def test_an_answer_is_recorded_without_secrets_and_left_as_it_is() -> None:
+    ending = ending_of(RESPONSE)
+    assert (ending.state, ending.error) == ("succeeded", None)
+    assert SECRET not in repr(ending)
+    assert ending.redactions == 3
+    assert ending.text == ending.response["text"] == ending.response["raw_response"]["result"]
+    assert RESPONSE["text"] == f"it is {SECRET}"
+    assert (ending.usage, ending.reading, ending.counter) == (READING.usage, 1, {"total": 1})
+    assert (ending.model, ending.native_id, ending.point) == ("haiku", "native 2", "message")
+    assert ending.notices == ("a notice",)
+
+
+def test_a_turn_without_an_answer_is_no_point_to_fork_at() -> None:
+    reading = dataclasses.replace(READING, finish=Finish(begun=True, native_id="native", point="message"))
+    assert ending_of(error=AgentError("failed"), reading=reading).point is None
+
+
+def limit_reached() -> LimitReachedError:
+    error = LimitReachedError("too many turns")
+    error.limit = "turns"
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "state", "told"),
+    [
+        (RateLimitError("slow down", status=429), "failed", {"status": 429, "retryable": True}),
+        (AgentError("broke", returncode=3), "failed", {"returncode": 3, "retryable": False}),
+        (limit_reached(), "failed", {"limit": "turns"}),
+        (LLMTimeoutError("too long", kind="inactivity"), "interrupted", {"kind": "inactivity"}),
+        (InterruptedTurnError("stopped"), "interrupted", {"class": "InterruptedTurnError"}),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, LLMError) else None,
+)
+def test_an_error_is_recorded_as_the_caller_was_told_it(
+    error: LLMError, state: str, told: dict[str, object]
+) -> None:
+    ending = ending_of(error=error)
+    assert (ending.state, ending.text, ending.response) == (state, "", None)
+    assert told.items() <= ending.error.items()
+    assert ending.error["message"] == error.message
+    assert None not in ending.error.values()
+
+
+def test_an_answer_that_an_error_withheld_is_kept() -> None:
+    ending = ending_of(error=PermissionDeniedError("denied", response=RESPONSE))
+    assert (ending.state, ending.text) == ("failed", ending.response["text"])
+    assert SECRET not in repr(ending)
