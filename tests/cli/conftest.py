@@ -1,4 +1,4 @@
-"""Running the command line for real: as a process, and as a process on a terminal."""
+"""Running the command line: as a process, as a process on a terminal, or in this one over a store of its own."""
 
 import contextlib
 import fcntl
@@ -13,8 +13,14 @@ import termios
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
+from tests.cli.commands import Ran, RunCommand
+
+from mcp_coder.cli.main import run
+from mcp_coder.llm_store import open_store
+from mcp_coder.llm_store.base import Store
 
 MCP_CODER = (sys.executable, "-m", "mcp_coder")
 _LONGEST = 90.0
@@ -74,7 +80,11 @@ class TerminalRun:
         while self._read(timeout):
             pass
         output, _ = self.process.communicate(timeout=timeout)
-        return self.process.returncode, output.decode()
+        return self.process.returncode, (output or b"").decode()
+
+    def type(self, text: str) -> None:
+        """Type a text."""
+        os.write(self.master, text.encode())
 
     def press_ctrl_c(self) -> None:
         """Type Ctrl-C."""
@@ -106,14 +116,16 @@ def on_terminal() -> Iterator[Callable[..., TerminalRun]]:
 
 
 @contextlib.contextmanager
-def _terminal_run(arguments: Sequence[str], env: Mapping[str, str]) -> Iterator[TerminalRun]:
+def _terminal_run(
+    arguments: Sequence[str], env: Mapping[str, str], *, columns: int = 80, whole: bool = False
+) -> Iterator[TerminalRun]:
     master, slave = pty.openpty()
-    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     try:
         process = subprocess.Popen(
             [sys.executable, "-c", _TAKES_TERMINAL, *MCP_CODER[1:], *arguments],
             stdin=slave,
-            stdout=subprocess.PIPE,
+            stdout=slave if whole else subprocess.PIPE,
             stderr=slave,
             env=dict(env),
             start_new_session=True,
@@ -134,3 +146,56 @@ _TAKES_TERMINAL = (
     "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); "
     "os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
 )
+
+
+# --- over a store
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
+    """Open a store that the command line finds by itself, in a place of the test's own, in UTC."""
+    monkeypatch.setenv("MCP_CODER_HOME", str(tmp_path))
+    monkeypatch.setenv("MCP_CODER_STORE", f"sqlite:///{tmp_path}/test.sqlite")
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    opened = open_store(f"sqlite:///{tmp_path}/test.sqlite")
+    yield opened
+    opened.close()
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.fixture
+def command(capsys: pytest.CaptureFixture[str]) -> RunCommand:
+    """Run ``mcp-coder`` with arguments in this process."""
+
+    def call(*arguments: str) -> Ran:
+        capsys.readouterr()
+        code = run(arguments)
+        out, err = capsys.readouterr()
+        return Ran(code=code, out=out, err=err)
+
+    return call
+
+
+@pytest.fixture
+def seen(store: Store) -> RunCommand:
+    """Run ``mcp-coder`` wholly on a terminal; return all that a person sees, with ``answer`` typed where it asks."""
+
+    def call(
+        *arguments: str, columns: int = 100, answer: str = "", env: Mapping[str, str | None] | None = None
+    ) -> Ran:
+        changes = {
+            "TERM": "xterm",
+            "NO_COLOR": None,
+            "COLUMNS": None,
+            **(env or {}),
+        }
+        with _terminal_run(arguments, _environment(changes), columns=columns, whole=True) as terminal:
+            if answer:
+                terminal.read_until("[y/N] ")
+                terminal.type(answer)
+            code, _ = terminal.finish()
+            return Ran(code=code, out=terminal.shown.replace("\r\n", "\n"))
+
+    return call

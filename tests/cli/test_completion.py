@@ -35,10 +35,13 @@ def test_a_shell_without_completion_is_a_usage_error(run_cli: Run) -> None:
 @pytest.mark.parametrize(
     ("words", "number", "offered"),
     [
-        ("mcp-coder ", 1, ["prompt", "verify", "demo", "standin", "completion"]),
+        ("mcp-coder ", 1, ["prompt", "sessions", "usage", "verify", "demo", "standin", "completion"]),
         ("mcp-coder ver", 1, ["verify"]),
         ("mcp-coder prompt --sess", 2, ["--session-id", "--session"]),
         ("mcp-coder prompt --method ", 3, ["cli", "api"]),
+        ("mcp-coder sessions re", 2, ["rename", "resume", "recover"]),
+        ("mcp-coder sessions list --l", 3, ["--limit"]),
+        ("mcp-coder usage mo", 2, ["monthly", "model"]),
     ],
 )
 def test_what_is_offered(words: str, number: int, offered: list[str], run_cli: Run) -> None:

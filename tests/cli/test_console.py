@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from mcp_coder.cli import console
+
 EMOJI = "Grüße 😀"
 
 
@@ -119,3 +121,17 @@ def test_without_a_terminal_no_line_is_drawn(capsys: pytest.CaptureFixture[str])
     assert not console.is_terminal()
     console.note("two\nlines")
     assert capsys.readouterr().err == "note: two lines\n"
+
+
+def test_without_a_terminal_nobody_can_be_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not console.can_ask()
+    monkeypatch.setattr("sys.stdin", None)
+    assert not console.can_ask()
+
+
+def test_an_answer_is_a_line_and_the_question_stands_on_standard_error() -> None:
+    done = run_python(
+        "print(repr(console.ask('sure? ')), repr(console.ask('really? ')))", input=b" yes \r\nno"
+    )
+    assert (done.stdout, done.stderr) == (b"'yes' 'no'\n", b"sure? really? ")
+    assert run_python("print(repr(console.ask('sure? ')))", input=b"").stdout == b"''\n"

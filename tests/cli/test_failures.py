@@ -10,6 +10,7 @@ from mcp_coder import llm_errors as errors
 from mcp_coder.cli import console
 from mcp_coder.cli.exit_codes import MEANINGS
 from mcp_coder.cli.failures import failure_of, output_format_in, report
+from mcp_coder.cli.session_reference import AmbiguousSessionError, NotRecordedError
 from mcp_coder.cli.signals import Interrupted, Stopped
 
 SESSION = "5fb8e1b7-5135-4c68-b20c-5f5a207a457a"
@@ -46,6 +47,11 @@ CASES = {
         errors.LLMTimeoutError("too long", session_id=SESSION),
         6,
         f"mcp-coder: too long; try: mcp-coder prompt --session-id {SESSION} --timeout SECONDS ...",
+    ),
+    "a session that is not recorded": (
+        NotRecordedError("no session 'x' is recorded", session_id=SESSION),
+        7,
+        "mcp-coder: no session 'x' is recorded; try: mcp-coder sessions list",
     ),
     "no hint": (errors.ResponseFormatError("odd"), 11, "mcp-coder: odd"),
     "many lines": (errors.AgentError("a\n\x1b[31mb\n"), 1, "mcp-coder: a [31mb"),
@@ -168,3 +174,12 @@ def test_a_standard_output_that_is_closed_does_not_hide_the_failure(
     monkeypatch.setattr("sys.stdout", None)
     assert report(errors.ServerError("busy"), output_format="json", debug=False) == 5
     assert capsys.readouterr().err == "mcp-coder: standard output is closed\nmcp-coder: busy\n"
+
+
+def test_what_there_is_to_choose_from_stands_below_the_line(capsys: pytest.CaptureFixture[str]) -> None:
+    error = AmbiguousSessionError("2 sessions are meant", ["  one", "  another"])
+    assert report(error, output_format="text", debug=False) == 2
+    assert capsys.readouterr() == (
+        "",
+        "mcp-coder: 2 sessions are meant; try: mcp-coder --help\n  one\n  another\n",
+    )

@@ -18,28 +18,49 @@ DOCS = Path(__file__).parents[2] / "docs" / "command-line.md"
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
+def commands_in(group: click.Group, name: str = "") -> Iterator[tuple[str, click.Command]]:
+    """Yield every command with the words that call it, those of groups in groups too."""
+    for own, command in group.commands.items():
+        words = f"{name} {own}".strip()
+        yield words, command
+        if isinstance(command, click.Group):
+            yield from commands_in(command, words)
+
+
+COMMANDS = dict(commands_in(cli))
+
+
 def options() -> Iterator[tuple[str, str]]:
     """Yield every spelling of every option, with its command."""
     context = click.Context(cli, info_name="mcp-coder")
-    for name, command in {"mcp-coder": cli, **cli.commands}.items():
+    for name, command in {"mcp-coder": cli, **COMMANDS}.items():
         for param in command.get_params(context):
             if isinstance(param, click.Option):
                 yield from ((name, spelling) for spelling in (*param.opts, *param.secondary_opts))
+
+
+def section(command: str) -> str:
+    """Return what the docs say of a command: its own section, and what stands above those of its kind."""
+    page, words = DOCS.read_text(), command.split()
+    above, own = page.partition("\n## ")[0], page
+    for level in range(1, len(words) + 1):
+        heading = "#" * (level + 1)
+        own = own.partition(f"\n{heading} {' '.join(words[:level])}\n")[2].partition(f"\n{heading} ")[0]
+        above += own.partition(f"\n{heading}# ")[0]
+    return above + own
 
 
 # --- the docs
 
 
 def test_every_command_has_its_section_in_the_docs() -> None:
-    headings = re.findall(r"^## (\S+)$", DOCS.read_text(), re.MULTILINE)
-    assert set(cli.commands) <= set(headings)
+    headings = re.findall(r"^##+ (.+)$", DOCS.read_text(), re.MULTILINE)
+    assert set(COMMANDS) <= set(headings)
 
 
 @pytest.mark.parametrize(("command", "option"), sorted(set(options())))
 def test_every_option_is_in_the_docs(command: str, option: str) -> None:
-    text = DOCS.read_text()
-    section = text.partition(f"\n## {command}\n")[2].partition("\n## ")[0]
-    assert re.search(rf"`[^`]*(?<![\w-]){re.escape(option)}(?![\w-])", section + text.partition("\n## ")[0])
+    assert re.search(rf"`[^`]*(?<![\w-]){re.escape(option)}(?![\w-])", section(command))
 
 
 def test_the_docs_name_no_option_that_is_not_there() -> None:
@@ -64,9 +85,9 @@ def test_help_lists_the_commands(arguments: list[str], run_cli: Run) -> None:
     assert all(name in done.stdout for name in cli.commands)
 
 
-@pytest.mark.parametrize("command", sorted(cli.commands))
+@pytest.mark.parametrize("command", sorted(COMMANDS))
 def test_every_command_has_help(command: str, run_cli: Run) -> None:
-    done = run_cli(command, "-h")
+    done = run_cli(*command.split(), "-h")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith(f"Usage: mcp-coder {command} ")
 
@@ -77,7 +98,11 @@ def test_the_installed_program_is_the_same() -> None:
     assert (done.returncode, done.stdout) == (0, f"mcp-coder, version {__version__}\n")
 
 
-@pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["prompt", "--help"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "arguments",
+    [["--version"], ["--help"], ["prompt", "--help"], ["sessions"], ["usage", "-h"]],
+    ids=" ".join,
+)
 def test_a_cheap_start_loads_nothing_heavy(arguments: list[str]) -> None:
     code = (
         "import sys\n"

@@ -1,6 +1,5 @@
 """What records become as text; no test here needs a terminal, a file or a clock."""
 
-import io
 import json
 from decimal import Decimal
 
@@ -8,11 +7,9 @@ import pytest
 
 from mcp_coder.cli.render import (
     ANSWER_FORMATS,
-    DemoTurn,
     activity_after,
     answer_text,
     ascii_json,
-    demo_table,
     error_json,
     money,
     one_line,
@@ -148,32 +145,3 @@ def test_money_is_never_made_up() -> None:
 def test_reports_are_aligned_and_one_line_each() -> None:
     assert report_lines([("a", "1"), ("long", "x\ny"), ("none", "")]) == "a     1\nlong  x y\nnone\n"
     assert report_lines([]) == ""
-
-
-def test_the_table_shows_each_turn_and_takes_nothing_for_markup() -> None:
-    from rich.console import Console
-
-    turn = DemoTurn(
-        method="cli",
-        asked="[bold]My[/bold] color is blue",
-        answered="Noted",
-        session_id=SESSION,
-        seconds=1.25,
-        cost_usd=None,
-        as_expected=False,
-    )
-    written = io.StringIO()
-    Console(file=written, width=150).print(demo_table([turn]))
-    row = next(line for line in written.getvalue().splitlines() if "cli" in line)
-    assert row.split() == [
-        "cli",
-        "[bold]My[/bold]",
-        "color",
-        "is",
-        "blue",
-        "Noted",
-        SESSION[:8],
-        "1.2",
-        "unknown",
-        "WRONG",
-    ]

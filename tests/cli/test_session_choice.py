@@ -7,9 +7,11 @@ from pathlib import Path
 
 import click
 import pytest
+from tests.cli.stored import ALIKE, FIRST, record
 
 from mcp_coder.cli.session_choice import SessionChoice
 from mcp_coder.llm_errors import SessionNotFoundError, UnsupportedVersionError
+from mcp_coder.llm_store.base import Store
 
 SESSION = "5fb8e1b7-5135-4c68-b20c-5f5a207a457a"
 OTHER = "00000000-0000-4000-8000-000000000000"
@@ -48,6 +50,26 @@ def test_nothing_named_is_a_new_session() -> None:
 def test_an_id_and_a_name_are_handed_on() -> None:
     assert arguments(SessionChoice(session_id=SESSION)) == {"session_id": SESSION}
     assert arguments(SessionChoice(session="nightly")) == {"session": "nightly"}
+
+
+def test_the_beginning_of_a_recorded_id_is_enough(store: Store) -> None:
+    record(store, session_id=FIRST)
+    for written in (FIRST[:4], FIRST[:8], FIRST[:35]):
+        assert arguments(SessionChoice(session_id=written)) == {"session_id": FIRST}
+        assert arguments(SessionChoice(session_id=written, store=store.url)) == {"session_id": FIRST}
+    record(store, session_id=ALIKE)
+    with pytest.raises(click.UsageError, match="2 sessions are meant"):
+        arguments(SessionChoice(session_id=FIRST[:4]))
+
+
+def test_a_beginning_of_no_recorded_id_is_no_session(store: Store) -> None:
+    with pytest.raises(SessionNotFoundError, match="no session 'abcd1234'"):
+        arguments(SessionChoice(session_id="abcd1234"))
+
+
+@pytest.mark.parametrize("written", ["abc", "--help", "../../x", "", "ABCD1234", "nightly", FIRST])
+def test_what_is_no_beginning_of_an_id_is_left_to_the_library(written: str) -> None:
+    assert arguments(SessionChoice(session_id=written, store="off")) == {"session_id": written}
 
 
 @pytest.mark.parametrize(("one", "two"), list(itertools.combinations(WAYS, 2)))

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-from pathlib import PurePath
 
 import click
-from click.shell_completion import get_completion_class
 
 from mcp_coder.cli import console, logs
 
@@ -27,6 +25,8 @@ def completion(context: click.Context, shell: str | None) -> None:
 
     For bash: mcp-coder completion bash > ~/.local/share/bash-completion/completions/mcp-coder
     """
+    from click.shell_completion import get_completion_class
+
     name = shell or _own_shell()
     maker = get_completion_class(name)
     if maker is None:
@@ -36,4 +36,4 @@ def completion(context: click.Context, shell: str | None) -> None:
 
 
 def _own_shell() -> str:
-    return PurePath(os.environ.get("SHELL", "")).name or "bash"
+    return os.path.basename(os.environ.get("SHELL", "")) or "bash"

@@ -22,6 +22,8 @@ __all__ = [
     "Forgiving",
     "OutputLost",
     "ReaderGone",
+    "ask",
+    "can_ask",
     "close_output",
     "is_terminal",
     "note",
@@ -153,3 +155,19 @@ def is_terminal() -> bool:
         return sys.stderr.isatty() and os.environ.get("TERM") not in ("dumb", "", None)
     except (AttributeError, ValueError):
         return False
+
+
+def can_ask() -> bool:
+    """Return whether there is a person at a terminal who can answer a question."""
+    try:
+        return sys.stdin.isatty() and sys.stderr.isatty()
+    except (AttributeError, ValueError):  # closed
+        return False
+
+
+def ask(question: str) -> str:
+    """Return what a person answers on the terminal, in one line."""
+    with contextlib.suppress(OSError):
+        sys.stderr.write(question)
+        sys.stderr.flush()
+    return sys.stdin.readline().strip()

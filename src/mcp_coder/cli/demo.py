@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mcp_coder.cli import console, exit_codes, logs
-from mcp_coder.cli.render import DemoTurn, demo_table
+from mcp_coder.cli.demo_table import DemoTurn, demo_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -14,6 +14,7 @@ __all__ = ["EXIT_CODES", "MEANINGS", "OK", "exit_code_of", "signal_exit_code"]
 OK = 0
 FAILED = 1
 USAGE = 2
+STORE_UNUSABLE = 12
 UNEXPECTED = 70
 OUTPUT_LOST = 74
 READER_GONE = 141
@@ -31,7 +32,7 @@ MEANINGS: Mapping[int, str] = {
     9: "a limit of turns or money, set by the call, ended the turn",
     10: "a tool was denied, with --on-denial error",
     11: "the agent's answer could not be read",
-    12: "the answer could not be stored where you asked",
+    STORE_UNUSABLE: "the store cannot be used or is damaged, or the answer could not be stored where you asked",
     13: "there is no such model, or not for this account",
     14: "the prompt, or the session with it, is too long for the model",
     15: "the turn was stopped from outside",
@@ -60,8 +61,8 @@ EXIT_CODES: Mapping[type[BaseException], int] = {
     errors.LimitReachedError: 9,
     errors.PermissionDeniedError: 10,
     errors.ResponseFormatError: 11,
-    errors.StoreError: 12,
-    errors.UnsupportedVersionError: 12,
+    errors.StoreError: STORE_UNUSABLE,
+    errors.UnsupportedVersionError: STORE_UNUSABLE,
     errors.ModelNotFoundError: 13,
     errors.ContextWindowError: 14,
     errors.InterruptedTurnError: 15,

@@ -1,8 +1,8 @@
 """What a command says and exits with when it fails.
 
 ``failure_of`` is pure: an exception comes in, a record goes out. ``report`` writes it: one line on standard error, with
-the next step where there is one; with ``--output-format json`` also an object on standard output; the traceback only
-with ``--debug``.
+the next step where there is one, and below it what there is to choose from; with ``--output-format json`` also an
+object on standard output; the traceback only with ``--debug``.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import click
 from mcp_coder import llm_errors as errors
 from mcp_coder.cli import console, exit_codes
 from mcp_coder.cli.render import ANSWER_FORMATS, answer_text, error_json, one_line
+from mcp_coder.cli.session_reference import NotRecordedError
 from mcp_coder.cli.signals import Interrupted, Stopped
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ class Failure:
         session_id: the session to go on with.
         retryable: whether the same call may succeed later.
         response: the answer that was paid for all the same.
+        details: what stands below the line, in lines of their own.
     """
 
     exit_code: int
@@ -51,6 +53,7 @@ class Failure:
     session_id: str | None = None
     retryable: bool = False
     response: Mapping[str, object] | None = None
+    details: Sequence[str] = ()
 
     @property
     def line(self) -> str:
@@ -68,6 +71,7 @@ _HINTS: Mapping[type[BaseException], str] = {
     errors.RateLimitError: f"later, {_GO_ON}",
     errors.ServerError: f"later, {_GO_ON}",
     errors.LLMTimeoutError: "mcp-coder prompt --session-id {session_id} --timeout SECONDS ...",
+    NotRecordedError: "mcp-coder sessions list",
     errors.SessionNotFoundError: "mcp-coder prompt without a session, which begins a new one",
     errors.SessionBusyError: "mcp-coder prompt --session-id {session_id} --on-busy fork ...",
     errors.LimitReachedError: _GO_ON,
@@ -126,6 +130,7 @@ def _of_usage(error: click.ClickException) -> Failure:
         kind="InvalidRequestError",
         message=error.format_message(),
         hint=f"{path} --help",
+        details=getattr(error, "details", ()),
     )
 
 
@@ -181,7 +186,8 @@ def report(error: BaseException, *, output_format: str, debug: bool) -> int:
         _write_result(failure, output_format)
         if debug and not isinstance(error, click.ClickException):
             _show_traceback(error)
-        console.say(failure.line)
+        for line in (failure.line, *failure.details):
+            console.say(line)
     return failure.exit_code
 
 

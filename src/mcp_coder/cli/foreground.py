@@ -24,14 +24,14 @@ _FORWARDED = ("SIGINT", "SIGQUIT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2")
 _BY_KEY = ("SIGINT", "SIGQUIT")
 
 
-def run_in_foreground(command: Sequence[str], env: Mapping[str, str]) -> int:
-    """Run ``command`` and return its exit code; 128 and the signal's number where a signal ended it.
+def run_in_foreground(command: Sequence[str], env: Mapping[str, str], cwd: str | None = None) -> int:
+    """Run ``command``, in ``cwd`` or here, and return its exit code; for a signal 128 and its number.
 
     Raises:
         OSError: it could not be started.
     """
     with _signals_forwarded() as relay:
-        relay.child = subprocess.Popen(command, env=dict(env))
+        relay.child = subprocess.Popen(command, env=dict(env), cwd=cwd)
         relay.catch_up()
         code = relay.child.wait()
     return code if code >= 0 else 128 - code

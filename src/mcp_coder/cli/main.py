@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -10,17 +11,24 @@ from typing import NoReturn
 import click
 
 from mcp_coder._version import __version__
-from mcp_coder.cli import console, exit_codes, failures, logs
-from mcp_coder.cli.completion import COMPLETE_VARIABLE, completion
-from mcp_coder.cli.demo import demo
-from mcp_coder.cli.prompt import prompt
+from mcp_coder.cli import console, exit_codes, logs
+from mcp_coder.cli.completion import COMPLETE_VARIABLE
+from mcp_coder.cli.lazy_commands import LazyCommands
 from mcp_coder.cli.signals import stopped_by_signals
-from mcp_coder.cli.standin import standin
-from mcp_coder.cli.verify import verify
 
 __all__ = ["cli", "main", "run"]
 
 _PROGRAM = "mcp-coder"
+_COMMANDS = {
+    "prompt": "mcp_coder.cli.prompt:prompt",
+    "sessions": "mcp_coder.cli.sessions:sessions",
+    "usage": "mcp_coder.cli.usage:usage",
+    "verify": "mcp_coder.cli.verify:verify",
+    "demo": "mcp_coder.cli.demo:demo",
+    "standin": "mcp_coder.cli.standin:standin",
+    "completion": "mcp_coder.cli.completion:completion",
+}
+"""The commands and where they are, each imported when it is asked for. To add a command, add its row."""
 _EXIT_CODES = "\b\nExit codes:\n" + "\n".join(
     f"  {code:>3}  {meaning}" for code, meaning in exit_codes.MEANINGS.items()
 )
@@ -28,6 +36,7 @@ _EXIT_CODES = "\b\nExit codes:\n" + "\n".join(
 
 @click.group(
     _PROGRAM,
+    commands=LazyCommands(_COMMANDS),
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog=_EXIT_CODES,
 )
@@ -40,13 +49,12 @@ def cli() -> None:
     """
 
 
-for _command in (prompt, verify, demo, standin, completion):
-    cli.add_command(_command)
-
-
 def main() -> NoReturn:
     """Run the command line of this process."""
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    # The interpreter's end would search all that was ever loaded for cycles: a tenth of a short command's time.
+    gc.freeze()
+    sys.exit(code)
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -64,6 +72,8 @@ def run(arguments: Sequence[str]) -> int:
             raise
         except BaseException as error:  # noqa: BLE001 - the outermost place: everything becomes a line and a code
             _end_agents()
+            from mcp_coder.cli import failures  # a command that succeeds does not wait for them
+
             return failures.report(
                 error,
                 output_format=failures.output_format_in(arguments),

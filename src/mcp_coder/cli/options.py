@@ -219,7 +219,14 @@ TURN_FLAGS: Sequence[Flag] = (
 """The flags for what ``TurnOptions`` holds; each parameter has the name of its option."""
 
 CALL_FLAGS: Sequence[Flag] = (
-    Flag("session_id", "--session-id", "-r", section=SESSION, metavar="ID", help="Go on with this session."),
+    Flag(
+        "session_id",
+        "--session-id",
+        "-r",
+        section=SESSION,
+        metavar="ID",
+        help="Go on with this session; the beginning of a recorded one's id is enough.",
+    ),
     Flag(
         "provider",
         "--provider",

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = ["prompt"]
 
-_STORE = "--store-response"
+_STORE_RESPONSE = "--store-response"
 
 _FLAGS = (
     *CALL_FLAGS,
@@ -64,11 +64,18 @@ _FLAGS = (
         help="What is printed: the answer, the whole response, the session's id, or the agent's own report.",
     ),
     Flag(
-        "store",
-        _STORE,
+        "stored_at",
+        _STORE_RESPONSE,
         section=ANSWER,
         metavar="[=FILE]",
         help="Store the response as JSON in FILE, or in the user's data, and name the place.",
+    ),
+    Flag(
+        "store",
+        "--store",
+        section=ANSWER,
+        metavar="URL",
+        help="Record the turn there (sqlite:///path), or nowhere (off); else MCP_CODER_STORE, else the user's data.",
     ),
     Flag("quiet", "--quiet", "-q", section=ANSWER, is_flag=True, help="No progress line and no notes."),
 )
@@ -78,7 +85,7 @@ class _PromptCommand(SectionedCommand):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Let ``--store-response`` stand alone without taking the next word, which is the prompt, for its file."""
         end = args.index("--") if "--" in args else len(args)
-        written = [f"{_STORE}=" if word == _STORE else word for word in args[:end]]
+        written = [f"{_STORE_RESPONSE}=" if word == _STORE_RESPONSE else word for word in args[:end]]
         return super().parse_args(ctx, written + args[end:])
 
 
@@ -93,6 +100,7 @@ def prompt(
     response_file: str | None,
     timeout: float | None,
     output_format: str,
+    stored_at: str | None,
     store: str | None,
     quiet: bool,
     **options: object,
@@ -102,16 +110,18 @@ def prompt(
     TEXT "-" is standard input, "@FILE" a file; "@@x" is the text "@x". Put "--" in front of a text that begins with
     a dash. Repeat a flag to give it more than once.
     """
-    choice = SessionChoice(session_id=session_id, session=session, newest=newest, response_file=response_file)
+    choice = SessionChoice(
+        session_id=session_id, session=session, newest=newest, response_file=response_file, store=store
+    )
     request = _request(text, choice, {**given_options(options), "timeout": timeout})
     tell = _tell_nobody if quiet else console.note
     if newest:
         tell(f"going on with session {request.session_id}")
-    if store is not None:
-        check_place(store, os.environ)
-    response = _answer(request, quiet=quiet)
-    if store is not None:
-        tell(f"the response is stored in {store_response(response, store, os.environ)}")
+    if stored_at is not None:
+        check_place(stored_at, os.environ)
+    response = _answer(request, store=store, quiet=quiet)
+    if stored_at is not None:
+        tell(f"the response is stored in {store_response(response, stored_at, os.environ)}")
     _print(response, output_format)
 
 
@@ -130,7 +140,7 @@ def _request(text: str, choice: SessionChoice, arguments: dict[str, object]) -> 
     return new_request(question_from(text), **session, **arguments)
 
 
-def _answer(request: TurnRequest, *, quiet: bool) -> LLMResponseDict:
+def _answer(request: TurnRequest, *, store: str | None, quiet: bool) -> LLMResponseDict:
     """Run the turn under the progress line."""
     logs.keep_quiet_unless_asked()
     with (
@@ -139,7 +149,7 @@ def _answer(request: TurnRequest, *, quiet: bool) -> LLMResponseDict:
     ):
         from mcp_coder.llm_interface import run_request
 
-        return run_request(request, observe=watch.observe)
+        return run_request(request, store=store, observe=watch.observe)
 
 
 @contextlib.contextmanager

@@ -1,35 +1,29 @@
 """Records to text: answers, progress, reports. Pure: what is written here is decided by the arguments alone.
 
-Text in, text out; a table of ``rich`` is made by ``demo_table`` and written by nobody here. Text
-from an agent that a person is shown in one line loses its control characters, so that it cannot move the cursor.
+Text in, text out. Text from an agent that a person is shown in one line loses its control characters, so that it
+cannot move the cursor.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from mcp_coder.llm_events import Retry, SessionStarted, TextDelta, ToolFinished, ToolStarted
-from mcp_coder.llm_serialization import to_json_string
 
 if TYPE_CHECKING:
     from decimal import Decimal
-
-    from rich.table import Table
 
     from mcp_coder.llm_events import TurnEvent
     from mcp_coder.llm_types import LLMResponseDict
 
 __all__ = [
     "ANSWER_FORMATS",
-    "DemoTurn",
     "activity_after",
     "answer_text",
     "ascii_json",
-    "demo_table",
     "error_json",
     "money",
     "one_line",
@@ -59,6 +53,8 @@ def _as_text(response: LLMResponseDict) -> str:
 
 
 def _as_json(response: LLMResponseDict) -> str:
+    from mcp_coder.llm_serialization import to_json_string  # not what a list of sessions waits for
+
     return to_json_string(response) + "\n"
 
 
@@ -170,53 +166,3 @@ def report_lines(report: Iterable[tuple[str, str]]) -> str:
     rows = list(report)
     width = max((len(name) for name, _ in rows), default=0)
     return "".join(f"{name:<{width}}  {one_line(value)}".rstrip() + "\n" for name, value in rows)
-
-
-@dataclass(frozen=True, kw_only=True)
-class DemoTurn:
-    """One turn of the demonstration: what was asked and answered, and whether that was right.
-
-    Attributes:
-        method: how the agent was reached.
-        asked: the prompt.
-        answered: the answer.
-        session_id: the session's id.
-        seconds: how long it took.
-        cost_usd: what it would have cost, or None where that cannot be known.
-        as_expected: whether the answer, and the session's id, are what they should be.
-    """
-
-    method: str
-    asked: str
-    answered: str
-    session_id: str
-    seconds: float
-    cost_usd: Decimal | None
-    as_expected: bool
-
-
-_DEMO_COLUMNS = ("method", "asked", "answered", "session", "seconds", "cost", "")
-
-
-def demo_table(turns: Sequence[DemoTurn]) -> Table:
-    """Return the turns of the demonstration as a table of ``rich``."""
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(*_DEMO_COLUMNS, box=box.SIMPLE)
-    for turn in turns:
-        table.add_row(*(Text(cell) for cell in _demo_cells(turn)))
-    return table
-
-
-def _demo_cells(turn: DemoTurn) -> tuple[str, ...]:
-    return (
-        turn.method,
-        one_line(turn.asked, 60),
-        one_line(turn.answered, 60),
-        turn.session_id[:8],
-        f"{turn.seconds:.1f}",
-        money(turn.cost_usd),
-        "ok" if turn.as_expected else "WRONG",
-    )

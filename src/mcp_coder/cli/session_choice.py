@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -27,12 +28,14 @@ class SessionChoice:
         session: ``--session``.
         newest: ``--continue-session``.
         response_file: ``--continue-session-from``.
+        store: ``--store``: where an id that was shortened is looked up.
     """
 
     session_id: str | None = None
     session: str | None = None
     newest: bool = False
     response_file: str | None = None
+    store: str | None = None
 
     def arguments(self, *, cwd: str | None, env: Mapping[str, str]) -> dict[str, str]:
         """Return what tells the library which session to go on with; empty for a new one.
@@ -44,6 +47,7 @@ class SessionChoice:
         Raises:
             click.UsageError: two were named, or the file of one cannot be used.
             SessionNotFoundError: there is nothing to continue.
+            StoreError: an id was shortened, and there is no record to look it up in.
         """
         self._refuse_two()
         if self.session is not None:
@@ -56,7 +60,7 @@ class SessionChoice:
             return _newest_session(cwd, env)
         if self.response_file is not None:
             return _session_of(self.response_file)
-        return self.session_id
+        return _whole_id(self.session_id, self.store)
 
     def _refuse_two(self) -> None:
         flags = {
@@ -68,6 +72,20 @@ class SessionChoice:
         given = [flag for flag, is_given in flags.items() if is_given]
         if len(given) > 1:
             raise click.UsageError(f"{' and '.join(given)} each name a session; give one of them")
+
+
+_SHORT_ID = re.compile(r"[0-9a-f][0-9a-f-]{3,34}\Z")
+
+
+def _whole_id(session_id: str | None, store: str | None) -> str | None:
+    """Return the id of a recorded session that begins so; what is no beginning of an id, as it is."""
+    if session_id is None or not _SHORT_ID.match(session_id):
+        return session_id
+    from mcp_coder.cli.session_reference import find_session
+    from mcp_coder.cli.store_choice import recorded_in
+
+    with recorded_in(store) as opened:
+        return find_session(opened, session_id).session_id
 
 
 def _newest_session(cwd: str | None, env: Mapping[str, str]) -> str:

@@ -89,10 +89,12 @@ def _run(command: Sequence[str], model: StandIn) -> int:
 def _serve(model: StandIn) -> int:
     """Print the environment and serve until stopped."""
     env = {**model.env, "MCP_CODER_STANDIN_PID": str(os.getpid())}
-    console.write_answer(environment_script(env, model.unset))
-    console.close_output()  # so that eval "$(mcp-coder standin &)" goes on
-    console.say(f"serving on {model.server.url} until stopped (Ctrl-C); set the lines above in another shell")
     try:
+        console.write_answer(environment_script(env, model.unset))
+        console.close_output()  # so that eval "$(mcp-coder standin &)" goes on
+        console.say(
+            f"serving on {model.server.url} until stopped (Ctrl-C); set the lines above in another shell"
+        )
         threading.Event().wait()
     except Stopped as stop:
         if stop.number not in (signal.SIGINT, signal.SIGTERM):
