@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import json
 import sys
 from collections.abc import Sequence
@@ -9,9 +11,11 @@ from pathlib import Path
 
 import click
 
-from .figures import FEW, Figure, figures_named
+from .figure import FEW, Figure
+from .figures import figures_named
 from .machine import lines_about, machine
 from .pairs import measure_in_turn
+from .peers.install import HOW_TO_GET, is_installed
 from .report import Measured, json_of, table_of
 from .workplace import Workplace, workplace
 
@@ -38,20 +42,31 @@ def main(quick: bool, names: Sequence[str], file: Path | None) -> None:
         figures = figures_named(names)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
-    with workplace() as place:
+    there, missing = _there(figures)
+    with workplace(quick=quick) as place:
         said = machine(place)
         click.echo(lines_about(said))
-        results = [_measured(figure, place, quick=quick) for figure in figures]
+        results = [_measured(figure, place) for figure in there]
     _print_table(results)
+    for peer in missing:
+        click.echo(f"Left out, since {peer} is not installed: {HOW_TO_GET}")
     if file is not None:
         file.write_text(json.dumps(json_of(said, results), indent=2) + "\n", encoding="utf-8")
 
 
-def _measured(figure: Figure, place: Workplace, *, quick: bool) -> Measured:
-    pairs = min(figure.pairs, FEW) if quick else figure.pairs
+def _there(figures: Sequence[Figure]) -> tuple[list[Figure], list[str]]:
+    """Return the figures that can be measured here, and which other projects are missing for the rest."""
+    there = [figure for figure in figures if figure.needs is None or is_installed(figure.needs)]
+    needs = dict.fromkeys(figure.needs for figure in figures if figure.needs and figure not in there)
+    return there, list(needs)
+
+
+def _measured(figure: Figure, place: Workplace) -> Measured:
+    pairs = min(figure.pairs, FEW) if place.quick else figure.pairs
     click.echo(f"{figure.name}: {pairs} pairs", err=True)
-    ours, peer = figure.sides(place)
-    return Measured(figure=figure, pairs=measure_in_turn(ours, peer, pairs, warm_up=figure.warm_up))
+    with contextlib.ExitStack() as closing:
+        ours, peer = figure.sides(dataclasses.replace(place, closing=closing))
+        return Measured(figure=figure, pairs=measure_in_turn(ours, peer, pairs, warm_up=figure.warm_up))
 
 
 def _print_table(results: Sequence[Measured]) -> None:

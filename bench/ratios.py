@@ -26,6 +26,8 @@ class Pair:
     @property
     def ratio(self) -> float:
         """How many times the peer's figure ours is."""
+        if self.ours == self.peer:
+            return 1.0  # nothing beside nothing, too
         return self.ours / self.peer if self.peer else math.inf
 
 
@@ -40,6 +42,7 @@ class Comparison:
         quartiles: between these lies the middle half of the ratios.
         interval: the median of the ratios lies between these with 95 % confidence; with fewer than six pairs, between
             which no such statement is possible, the smallest and the largest ratio.
+        ours_quartiles, ours_interval: the same of our side alone.
         pairs: how many there were.
     """
 
@@ -48,6 +51,8 @@ class Comparison:
     ratio: float
     quartiles: tuple[float, float]
     interval: tuple[float, float]
+    ours_quartiles: tuple[float, float]
+    ours_interval: tuple[float, float]
     pairs: int
 
 
@@ -56,19 +61,22 @@ def compare(pairs: Sequence[Pair]) -> Comparison:
     if not pairs:
         raise ValueError("there is nothing to compare")
     ratios = sorted(pair.ratio for pair in pairs)
+    ours = sorted(pair.ours for pair in pairs)
     return Comparison(
-        ours=statistics.median(pair.ours for pair in pairs),
+        ours=statistics.median(ours),
         peer=statistics.median(pair.peer for pair in pairs),
         ratio=statistics.median(ratios),
         quartiles=_quartiles(ratios),
         interval=_interval_of_median(ratios),
+        ours_quartiles=_quartiles(ours),
+        ours_interval=_interval_of_median(ours),
         pairs=len(pairs),
     )
 
 
-def verdict(comparison: Comparison, goal: float | None) -> str:
+def verdict(interval: tuple[float, float], goal: float | None) -> str:
     """Return ``"met"``, ``"missed"``, ``"not sure"`` (the goal lies within the interval), or ``""`` without a goal."""
-    low, high = comparison.interval
+    low, high = interval
     if goal is None:
         return ""
     if low <= goal < high:

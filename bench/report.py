@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from .figures import Figure
+from .figure import Figure, Unit
 from .ratios import Comparison, Pair, compare, verdict
 
 if TYPE_CHECKING:
@@ -28,7 +28,9 @@ class Measured:
     @property
     def verdict(self) -> str:
         """Whether the goal was reached."""
-        return verdict(self.comparison, self.figure.goal)
+        if self.figure.limit is not None:
+            return verdict(self.comparison.ours_interval, self.figure.limit)
+        return verdict(self.comparison.interval, self.figure.goal)
 
 
 def table_of(results: Sequence[Measured]) -> Table:
@@ -57,18 +59,38 @@ def _row(result: Measured) -> tuple[str, ...]:
         _amount(said.ours, figure.unit),
         _amount(said.peer, figure.unit),
         _ratio(said.ratio),
-        _range(said.quartiles),
-        _range(said.interval),
+        *_spread(figure, said),
         str(said.pairs),
-        "" if figure.goal is None else f"≤ {figure.goal:g}",
+        _goal(figure),
         result.verdict,
     )
 
 
-def _amount(value: float, unit: str) -> str:
+def _spread(figure: Figure, said: Comparison) -> tuple[str, str]:
+    """Return the spread of what the goal is about: of our amounts where they have a limit, else of the ratios."""
+    if figure.limit is None:
+        return _range(said.quartiles), _range(said.interval)
+    return _amounts(said.ours_quartiles, figure.unit), _amounts(said.ours_interval, figure.unit)
+
+
+def _goal(figure: Figure) -> str:
+    if figure.limit is not None:
+        return f"≤ {_amount(figure.limit, figure.unit, short=True)}"
+    return "" if figure.goal is None else f"≤ {figure.goal:.3g}"
+
+
+def _amount(value: float, unit: Unit, *, short: bool = False) -> str:
     if unit == "s" and value < 1:
-        return f"{value * 1000:.1f} ms"
-    return f"{value:.2f} {unit}" if value < 10 else f"{value:.1f} {unit}"
+        value, unit_text = value * 1000, "ms"
+    else:
+        unit_text = str(unit)
+    if short:
+        return f"{value:g} {unit_text}"
+    return f"{value:.2f} {unit_text}" if value < 10 else f"{value:.1f} {unit_text}"
+
+
+def _amounts(ends: tuple[float, float], unit: Unit) -> str:
+    return f"{_amount(ends[0], unit)} – {_amount(ends[1], unit)}"
 
 
 def _ratio(value: float) -> str:

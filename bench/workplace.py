@@ -18,8 +18,17 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 
-_DEFAULTS_OF_OURS = ("MCP_CODER_METHOD", "MCP_CODER_MODEL", "MCP_CODER_TIMEOUT")
+_DEFAULTS_OF_OURS = (
+    "MCP_CODER_METHOD",
+    "MCP_CODER_MODEL",
+    "MCP_CODER_REDACT",
+    "MCP_CODER_REDACT_PATTERNS",
+    "MCP_CODER_TIMEOUT",
+)
+_NOT_AS_INSTALLED = ("PYTHONDONTWRITEBYTECODE",)
+"""What would have each process compile what is compiled once where something is installed."""
 _END_SECONDS = 10.0
+_QUICK_PART, _QUICK_LEAST = 500, 4
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -29,32 +38,47 @@ class Workplace:
     Attributes:
         program: the ``claude`` that both sides run.
         version: its version.
+        home: the private home; what a measurement writes goes there.
+        closing: what is closed when the figure that is being measured is done.
+        quick: whether it is only to be shown that everything works.
     """
 
     program: str
     version: str
+    home: Path
+    closing: contextlib.ExitStack = dataclasses.field(default_factory=contextlib.ExitStack)
+    quick: bool = False
+
+    def size(self, full: int) -> int:
+        """Return how much to measure with: ``full``, or next to nothing where it is only to be shown to work."""
+        return max(full // _QUICK_PART, min(full, _QUICK_LEAST)) if self.quick else full
 
 
 @contextlib.contextmanager
-def workplace() -> Iterator[Workplace]:
+def workplace(*, quick: bool = False) -> Iterator[Workplace]:
     """Give the place, and take it away again."""
     from mcp_coder.llm_providers.claude.claude_executable_finder import locate_claude
 
-    with _model() as where, _environment(where["env"], (*where["unset"], *_DEFAULTS_OF_OURS)):
+    with (
+        _model() as where,
+        _environment(where["env"], (*where["unset"], *_DEFAULTS_OF_OURS, *_NOT_AS_INSTALLED)),
+    ):
         project = Path(where["home"], "project")
         project.mkdir()
         with contextlib.chdir(project):
             program, version = locate_claude()
-            yield Workplace(program=program, version=version)
+            yield Workplace(program=program, version=version, home=Path(where["home"]), quick=quick)
 
 
 def run_python(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
     """Run this Python with arguments, ``bench`` importable, to its end; raises if it fails."""
-    return subprocess.run([sys.executable, *arguments], env=_with_bench(), text=True, check=True, **options)
+    return subprocess.run([sys.executable, *arguments], env=with_bench(), text=True, check=True, **options)
 
 
-def _with_bench() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(ROOT)}
+def with_bench() -> dict[str, str]:
+    """Return the environment of a process that can import ``bench``."""
+    paths = [str(ROOT), os.environ.get("PYTHONPATH", "")]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
 
 
 @contextlib.contextmanager
@@ -64,7 +88,7 @@ def _model() -> Iterator[dict[str, Any]]:
         argv,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        env=_with_bench(),
+        env=with_bench(),
         start_new_session=True,  # at Ctrl-C it is ended by us, and no sooner
     )
     with process:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import re
 import statistics
 import subprocess
@@ -11,13 +13,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from bench.ratios import Pair
+from bench.store.corpus import commonest_word, make_turns
+from bench.store.filling import RARE_TURNS, RARE_WORD, Filling, filled_store
+from bench.store_figures import STORE_FIGURES
+from bench.workplace import Workplace
+
+from mcp_coder.llm_store import open_store
 
 RUN = Path(__file__).parents[1] / "bench" / "run.py"
 
 
-def run_bench(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+def run_bench(*arguments: str, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
+    argv = [sys.executable, str(RUN), *arguments]
     return subprocess.run(
-        [sys.executable, str(RUN), *arguments], cwd=cwd, capture_output=True, text=True, timeout=120
+        argv, cwd=cwd, env={**os.environ, **env}, capture_output=True, text=True, timeout=600
     )
 
 
@@ -53,3 +63,74 @@ def test_an_unknown_figure_is_named_with_those_there_are(tmp_path: Path) -> None
     assert done.returncode == 2
     assert "nonsense" in done.stderr
     assert "memory-parallel" in done.stderr
+
+
+# --- the store
+
+
+@pytest.fixture(scope="module")
+def store_ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, dict[str, Any]]:
+    place = tmp_path_factory.mktemp("bench-store")
+    done = run_bench("--quick", "--only", "store", "--json", "numbers.json", cwd=place)
+    assert done.returncode == 0, done.stderr
+    return done.stdout, json.loads((place / "numbers.json").read_text())
+
+
+def test_each_figure_of_the_store_is_measured_and_has_a_verdict(
+    store_ran: tuple[str, dict[str, Any]],
+) -> None:
+    figures = store_ran[1]["figures"]
+    assert [figure["name"] for figure in figures] == [figure.name for figure in STORE_FIGURES]
+    assert all(min(pair) > 0 for figure in figures for pair in figure["measured"])
+    assert {figure["verdict"] for figure in figures} <= {"met", "missed", "not sure"}
+
+
+def test_a_limit_is_about_our_own_amount(store_ran: tuple[str, dict[str, Any]]) -> None:
+    (figure,) = (figure for figure in store_ran[1]["figures"] if figure["name"] == "store-list")
+    assert figure["limit"] == 0.001
+    assert figure["ours_interval"] == [
+        figure["measured"][place][0] for place in _extremes(figure["measured"])
+    ]
+    assert re.search(r"store-list .* ≤ 1 ms +(met|missed|not sure)", store_ran[0]), store_ran[0]
+
+
+def _extremes(pairs: list[list[float]]) -> tuple[int, int]:
+    ours = [ours for ours, _ in pairs]
+    return ours.index(min(ours)), ours.index(max(ours))
+
+
+def test_nothing_beside_nothing_is_level() -> None:
+    assert Pair(ours=0.0, peer=0.0).ratio == 1
+
+
+def test_the_corpus_is_the_same_each_time_and_looks_like_turns() -> None:
+    turns = list(make_turns(20))
+    assert turns == list(make_turns(20))
+    assert len({turn.prompt for turn in turns}) == 20
+    for turn in turns:
+        assert turn.result["result"] == turn.text
+        assert 6 <= len(turn.events) <= 10
+        assert len({event["session_id"] for event in turn.events}) == 1
+
+
+def test_a_filled_store_is_as_if_the_library_had_written_it(tmp_path: Path) -> None:
+    place = Workplace(program="", version="", home=tmp_path, quick=True)
+    path = filled_store(place, Filling(sessions=7, session_turns=3, raw=True))
+    word = commonest_word(list(make_turns(4)))
+    with contextlib.closing(open_store(f"sqlite:///{path}")) as store:
+        assert store.check().problems == ()
+        sessions = list(store.sessions())
+        turns = [turn for session in sessions for turn in store.turns(session.session_id)]
+        found = len(list(store.search(RARE_WORD))), len(list(store.search(word, limit=None)))
+        assert all(store.response(turn.turn_id) for turn in turns)
+    assert [session.turns for session in sessions] == [3] * 7
+    assert [turn.number for turn in turns] == [1, 2, 3] * 7
+    assert found[0] == RARE_TURNS
+    assert 0 < found[1] <= len(turns) == 21
+
+
+def test_other_projects_that_are_missing_are_left_out_and_it_is_said_how_to_get_them(tmp_path: Path) -> None:
+    nowhere = str(tmp_path / "nowhere")
+    done = run_bench("--quick", "--only", "peer-llm-turn", cwd=tmp_path, MCP_CODER_BENCH_PEERS=nowhere)
+    assert done.returncode == 0, done.stderr
+    assert "Left out, since llm is not installed: python bench/peers/install.py" in done.stdout

@@ -28,12 +28,12 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, closing
 from decimal import Decimal
-from itertools import count
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.integration.conftest import LONGEST, Child
+from tests.integration.conftest import LONGEST, MARK, Child
 
 import mcp_coder
 from mcp_coder import (
@@ -57,13 +57,14 @@ from mcp_coder.testing.store_samples import (
     usage_of_dollars,
 )
 
-StartPython = Callable[..., Child]
 Order = Callable[..., Any]
 Snapshot = dict[str, tuple[Any, list[Any]]]
 
 ROOT = Path(__file__).parents[2]
 CENT = Decimal("0.01")
 long = pytest.mark.long
+THOROUGH = 200
+"""Kills, or the like, of a test that is marked long."""
 
 # --- what is written
 
@@ -166,6 +167,8 @@ def check_whole(store: Store) -> Snapshot:
         assert session.output_tokens == sum(turn.usage.output_tokens for turn in turns)
         assert session.unaccounted_turns == sum(turn.unaccounted for turn in turns)
     turns = [turn for _, told in now.values() for turn, _, _ in told]
+    dollars = sum(turn.usage.cost_usd or 0 for turn in turns)
+    assert {store.usage(by).total.cost_usd for by in ("day", "model", "session")} == {dollars}
     for word in [f"{kind}{number}" for kind in ("prompt", "answer") for number in range(1, 10)]:
         there = {turn.turn_id for turn in turns if word in (*turn.prompt.split(), turn.text)}
         assert {hit.turn_id for hit in store.search(word)} == there, word
@@ -201,8 +204,11 @@ serve()
 class Nursery:
     """A process that makes others and tells what became of them; ``serve`` is its inside."""
 
-    def __init__(self, child: Child) -> None:
-        self._child = child
+    def __init__(self, place: Path, **env: str) -> None:
+        place.mkdir(exist_ok=True)
+        whole = {**os.environ, **env}
+        whole.pop(MARK, None)  # it outlives the test that it is made in; whom it makes, it waits for
+        self._child = Child(_NURSERY, str(ROOT), env=whole, errors=place / "stderr.txt")
 
     def begin(self, order: str, **arguments: Any) -> None:
         self._child.tell({"order": order, **arguments})
@@ -220,10 +226,56 @@ class Nursery:
         assert [one["error"] for one in told if "error" in one] == []
         return [one["value"] for one in told]
 
+    @property
+    def is_well(self) -> bool:
+        return self._child.process.poll() is None
+
+    def close(self) -> None:
+        self._child.close()
+
+
+class Nurseries:
+    """The nurseries of these tests, made when they are first needed; one that died is replaced."""
+
+    def __init__(self, place: Path) -> None:
+        self._place = place
+        self._known: dict[str, Nursery] = {}
+
+    def get(self, name: str, path: Path | None = None) -> Nursery:
+        known = self._known.get(name)
+        if known is None or not known.is_well:
+            if known is not None:
+                known.close()
+            env = {"PYTHONPATH": str(path)} if path else {}
+            self._known[name] = known = Nursery(self._place / name, **env)
+        return known
+
+    def next_version(self, minimum_writer: int) -> Nursery:
+        name = f"next-{minimum_writer}"
+        path = self._place / f"version-{name}"
+        nursery = self.get(name, path if path.exists() else next_version(path, minimum_writer=minimum_writer))
+        assert nursery.do("program").startswith(str(path))
+        return nursery
+
+    def close(self) -> None:
+        for nursery in self._known.values():
+            nursery.close()
+
+
+@pytest.fixture(scope="module")
+def nurseries(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nurseries]:
+    with closing(Nurseries(tmp_path_factory.mktemp("nurseries"))) as all_of_them:
+        yield all_of_them
+
 
 @pytest.fixture
-def nursery(start_python: StartPython) -> Nursery:
-    return Nursery(start_python(_NURSERY, str(ROOT)))
+def nursery(nurseries: Nurseries) -> Nursery:
+    return nurseries.get("nursery")
+
+
+@pytest.fixture
+def second_nursery(nurseries: Nurseries) -> Nursery:
+    return nurseries.get("second")
 
 
 def together(each: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -252,7 +304,7 @@ def _done(task: str, **arguments: Any) -> dict[str, Any]:
     try:
         return {"value": TASKS[task](**arguments)}
     except BaseException as error:  # noqa: BLE001  # whatever it is, it is told
-        return {"error": "".join(traceback.format_exception(error)[-3:])}
+        return {"error": "".join(traceback.format_exception(error))}
 
 
 def _all_of(end: int) -> bytes:
@@ -270,6 +322,14 @@ def killed_after(seconds: float, **task: Any) -> str:
     return (first + _all_of(told)).decode()
 
 
+def dead(**task: Any) -> int:
+    """Let a process die of what is in its task; return how much it told."""
+    pid, told = _watched(**task)
+    returned = len(_all_of(told))
+    os.waitpid(pid, 0)
+    return returned
+
+
 def _watched(task: str, *, traced: bool = False, **arguments: Any) -> tuple[int, int]:
     """Begin a process that tells how far it is."""
     told, tell = os.pipe()
@@ -278,8 +338,9 @@ def _watched(task: str, *, traced: bool = False, **arguments: Any) -> tuple[int,
         if traced:
             ptrace(PTRACE_TRACEME, 0)
             os.kill(os.getpid(), signal.SIGSTOP)
-        TASKS[task](**arguments, tell=tell)
-        os._exit(0)
+        done = _done(task, tell=tell, **arguments)
+        print(done.get("error", ""), file=sys.stderr, flush=True)  # noqa: T201
+        os._exit("error" in done)
     os.close(tell)
     return pid, told
 
@@ -319,6 +380,18 @@ def killed_at(step: int, **task: Any) -> dict[str, int]:
     return {"steps": steps, "returned": len(_all_of(told))}
 
 
+def interrupted_at(step: int, by: dict[str, Any], **task: Any) -> int:
+    """Stop a process at its n-th step until another has done a task, or cannot go on; then let both go on."""
+    pid, told = _watched(**task, traced=True)
+    for place, _ in enumerate(_stops(pid)):
+        if place == step:
+            other, other_told = _watched(**by)
+            with os.fdopen(os.pidfd_open(other)) as ended:
+                select.select([ended], [], [], 0.05)
+    assert os.waitpid(other, 0)[1] == 0
+    return len(_all_of(told) + _all_of(other_told))
+
+
 def system_calls(**task: Any) -> list[str]:
     """Let a process run; return those of its system calls that are known by name."""
     pid, told = _watched(**task, traced=True)
@@ -353,7 +426,9 @@ def _stops(pid: int) -> Iterator[None]:
 ORDERS: dict[str, Callable[..., object]] = {
     "together": together,
     "killed_after": killed_after,
+    "dead": dead,
     "killed_at": killed_at,
+    "interrupted_at": interrupted_at,
     "system_calls": system_calls,
     "program": lambda: mcp_coder.__file__,
 }
@@ -538,14 +613,45 @@ def test_s13_nothing_is_locked_between_two_records(place: Path) -> None:
 # --- s50: killed at every step
 
 
-def write(directory: str, names: Sequence[str], tell: int, disk: str = "local") -> None:
+def write(
+    directory: str, names: Sequence[str], tell: int, disk: str = "local", death: tuple[str, int] | None = None
+) -> None:
     """Open the store and write one thing after the other, telling of each that returned."""
     if disk == "network":
         pose_as_network()
+    if death:
+        kind, after = death
+        DEATHS[kind](after)
     store = open_store(url_of(directory))
     for name in names:
         WRITES[name](store)
         os.write(tell, b".")
+
+
+def die_by_instructions(after: int) -> None:
+    """Let this process be killed after so many instructions of SQLite: between two steps, too."""
+    left, connect = iter(range(after)), sqlite3.connect
+
+    def count_down() -> None:
+        if next(left, None) is None:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def connect_and_count(*arguments: Any, **options: Any) -> sqlite3.Connection:
+        connection: sqlite3.Connection = connect(*arguments, **options)
+        connection.set_progress_handler(count_down, 1)
+        return connection
+
+    sqlite3.connect = connect_and_count  # type: ignore[assignment]  # in this process alone, which dies
+
+
+def die_by_bytes(after: int) -> None:
+    """Let this process be killed as soon as a file would be longer: what fits is written, within a page, too."""
+    signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (after, after))
+
+
+DEATHS: dict[str, Callable[[int], None]] = {"instructions": die_by_instructions, "bytes": die_by_bytes}
 
 
 def states_of(directory: Path, names: Sequence[str]) -> list[Snapshot]:
@@ -579,50 +685,78 @@ def check_killed(directory: Path, states: Sequence[Snapshot], returned: int) -> 
         assert store.check().problems == ()
 
 
-def kill_at_steps(nursery: Nursery, before: Path, names: Sequence[str], disk: str, kills: int) -> int:
-    """Kill a process that writes at many of its steps, one after another; return at how many."""
+Kill = Callable[[dict[str, Any], int], int]
+"""Kills what does a task, at a place in it; returns how many writes had returned."""
+
+
+def kill_at(before: Path, names: Sequence[str], disk: str, kill: Kill, places: Sequence[int]) -> int:
+    """Kill a process that writes, at one place after another; return how many were killed before their end."""
     directory = before.parent / "killed"
     states = states_of(renewed(before, directory), names)
     task = {"task": "write", "directory": str(directory), "names": names, "disk": disk}
-    renewed(before, directory)
-    done = nursery.do("killed_at", step=-1, **task)
-    assert done["returned"] == len(names)
-    chosen = spread(done["steps"], kills)
-    for step in chosen:
+    killed = 0
+    for place in places:
         renewed(before, directory)
-        killed = nursery.do("killed_at", step=step, **task)
+        returned = kill(task, place)
+        killed += returned < len(names)
         try:
-            check_killed(directory, states, killed["returned"])
+            check_killed(directory, states, returned)
         except Exception as error:
-            error.add_note(
-                f"killed at step {step} of {done['steps']}, {killed['returned']} writes had returned"
-            )
+            error.add_note(f"killed at {place}; {returned} writes had returned")
             raise
-    return len(chosen)
+    return killed
 
 
-ALL = 10_000
+def kill_at_steps(nursery: Nursery, before: Path, names: Sequence[str], disk: str, kills: int) -> None:
+    """Kill a process that writes at many of its steps, one after another."""
+    directory = str(renewed(before, before.parent / "killed"))
+    done = nursery.do("killed_at", step=-1, task="write", directory=directory, names=names, disk=disk)
+    assert done["returned"] == len(names)
+
+    def kill(task: dict[str, Any], step: int) -> int:
+        returned: int = nursery.do("killed_at", step=step, **task)["returned"]
+        return returned
+
+    places = spread(done["steps"], kills)
+    assert kill_at(before, names, disk, kill, places) > len(places) * 0.7
 
 
 @traceable
 @both_disks
-@pytest.mark.parametrize("kills", [8, pytest.param(ALL, marks=long)])
+@pytest.mark.parametrize("kills", [7, pytest.param(THOROUGH, marks=long)])
 def test_s50_killed_at_every_step_of_every_write(
-    nursery: Nursery, place: Path, disk: str, kills: int
+    nursery: Nursery, disk: str, place: Path, kills: int
 ) -> None:
     kill_at_steps(nursery, place, list(WRITES), disk, kills)
 
 
 @traceable
 @both_disks
-@pytest.mark.parametrize("kills", [4, pytest.param(ALL, marks=long)])
+@pytest.mark.parametrize("kills", [4, pytest.param(THOROUGH, marks=long)])
 def test_s50_killed_at_every_step_of_the_first_opening(
-    nursery: Nursery, tmp_path: Path, disk: str, kills: int
+    nursery: Nursery, disk: str, tmp_path: Path, kills: int
 ) -> None:
     kill_at_steps(nursery, tmp_path / "nothing", ["begin"], disk, kills)
 
 
-FULL_LOG = 2500
+REACH = {"instructions": 9000, "bytes": 230_000}
+"""What it takes to do it all, and some more."""
+
+
+@both_disks
+@pytest.mark.parametrize("kind", DEATHS)
+@pytest.mark.parametrize("kills", [4, pytest.param(THOROUGH, marks=long)])
+def test_s50_killed_between_two_steps(
+    nursery: Nursery, disk: str, place: Path, kind: str, kills: int
+) -> None:
+    def kill(task: dict[str, Any], after: int) -> int:
+        returned: int = nursery.do("dead", **task, death=(kind, after))
+        return returned
+
+    assert kill_at(place, list(WRITES), disk, kill, spread(REACH[kind], kills)) > kills // 3
+
+
+FULL_LOG = 5000
 """Pages: behind so many, SQLite moves the log to its place within the next write."""
 
 
@@ -634,7 +768,7 @@ def with_full_log(place: Path, tmp_path: Path) -> Path:
         connection.execute("PRAGMA synchronous = OFF")
         connection.execute("PRAGMA wal_autocheckpoint = 0")
         while not log.exists() or log.stat().st_size < FULL_LOG * 4096:
-            connection.execute("UPDATE sessions SET cwd = hex(randomblob(8))")
+            connection.execute("UPDATE sessions SET cwd = hex(randomblob(20000))")
         copy.mkdir()
         for name in ("store.sqlite", "store.sqlite-wal"):
             shutil.copy(place / name, copy)
@@ -642,7 +776,7 @@ def with_full_log(place: Path, tmp_path: Path) -> Path:
 
 
 @traceable
-@pytest.mark.parametrize("kills", [8, pytest.param(250, marks=long)])
+@pytest.mark.parametrize("kills", [3, pytest.param(THOROUGH // 2, marks=long)])
 def test_s50_killed_while_sqlite_tidies_up(nursery: Nursery, with_full_log: Path, kills: int) -> None:
     before = (with_full_log / "store.sqlite").read_bytes()
     kill_at_steps(nursery, with_full_log, ["end", "begin", "import", "delete"], "local", kills)
@@ -653,7 +787,7 @@ def test_s50_killed_while_sqlite_tidies_up(nursery: Nursery, with_full_log: Path
 
 @traceable
 @both_disks
-def test_s50_what_returned_was_brought_to_the_disk(nursery: Nursery, place: Path, disk: str) -> None:
+def test_s50_what_returned_was_brought_to_the_disk(nursery: Nursery, disk: str, place: Path) -> None:
     if platform.machine() not in CALLS:
         pytest.skip("the numbers of this machine's system calls are not known here")
     names = [name for name in WRITES if name != "close"]
@@ -664,7 +798,7 @@ def test_s50_what_returned_was_brought_to_the_disk(nursery: Nursery, place: Path
         assert re.fullmatch(r"[ws]*w[ws]*s", done), (name, done)
 
 
-@pytest.mark.parametrize("cuts", [20, pytest.param(400, marks=long)])
+@pytest.mark.parametrize("cuts", [8, pytest.param(400, marks=long)])
 @pytest.mark.parametrize("rest", ["cut off", "other bytes"])
 def test_s50_the_machine_dies(place: Path, tmp_path: Path, rest: str, cuts: int) -> None:
     """What was being written is there in part: up to any byte, and behind it whatever the disk held before."""
@@ -686,6 +820,28 @@ def test_s50_the_machine_dies(place: Path, tmp_path: Path, rest: str, cuts: int)
         (directory / "store.sqlite-wal").write_bytes(written[:cut] + tail)
         returned = sum(size <= cut for size in sizes[1:])
         check_killed(directory, states[: returned + 1], returned)
+
+
+# --- s13: two at once, step by step
+
+
+@traceable
+@both_disks
+@pytest.mark.parametrize("stops", [4, pytest.param(THOROUGH // 2, marks=long)])
+@pytest.mark.parametrize("there", [False, True], ids=["a first opening", "writes"])
+def test_s13_another_comes_in_between_at_every_step(
+    nursery: Nursery, disk: str, place: Path, tmp_path: Path, there: bool, stops: int
+) -> None:
+    before, directory = (place if there else tmp_path / "nothing"), tmp_path / "shared"
+    task = {"task": "write", "directory": str(directory), "disk": disk}
+    one, two = {**task, "names": ["begin", "add"]}, {**task, "names": ["begin a session", "import"]}
+    renewed(before, directory)
+    steps = nursery.do("killed_at", step=-1, **one)["steps"]
+    for step in spread(steps, stops):
+        renewed(before, directory)
+        assert nursery.do("interrupted_at", step=step, by=two, **one) == 4
+        with opened(directory) as store:
+            assert {"session-a", "session-b", "session-d", "session-e"} <= set(check_whole(store))
 
 
 # --- s50: killed at any moment, beside one who goes on
@@ -718,47 +874,41 @@ def write_until(directory: str, stop: str) -> int:
 
 
 def check_told(store: Store, session: str, told: str) -> None:
-    """Check that all is there that a process told of before it died."""
-    lines = [line.split() for line in told.splitlines() if line.endswith(tuple("0123456789"))]
-    ended = {int(number) for what, number in lines if what == "ended"}
-    for what, number in lines:
-        if what in ("begun", "ended"):
-            turn = store.turn(f"turn-{int(number):06d}")
-            assert turn.state in ("succeeded",) if int(number) in ended else ("started", "succeeded")
-        elif what == "deleted":
-            with pytest.raises(SessionNotFoundError):
-                store.session(f"{session}-{number}")
-    begun = sum(what == "begun" for what, _ in lines)
-    own = [turn for name in (session, "shared") for turn in store.turns(name) if turn.turn_id in known(lines)]
-    assert len(own) == begun
+    """Check that all is there that a process told of before it died, and in its session one turn more at most."""
+    lines = [line.split() for line in told.splitlines()]
+    begun, ended, deleted = (
+        [int(number) for what, number in lines if what == wanted] for wanted in ("begun", "ended", "deleted")
+    )
+    for number in begun:
+        turn = store.turn(f"turn-{number:06d}")
+        assert turn.state in (["succeeded"] if number in ended else ["started", "succeeded"])
+        assert turn.session_id == ("shared" if number % 3 == 0 else session)
+    own = [turn.number for turn in store.turns(session)]
+    assert own == list(range(1, len(own) + 1))
+    assert len(own) - sum(number % 3 != 0 for number in begun) in (0, 1)
+    for number in deleted:
+        with pytest.raises(SessionNotFoundError):
+            store.session(f"{session}-{number}")
 
 
-def known(lines: Sequence[Sequence[str]]) -> set[str]:
-    return {f"turn-{int(number):06d}" for what, number in lines if what == "begun"}
-
-
-@pytest.mark.parametrize("kills", [8, pytest.param(200, marks=long)])
+@pytest.mark.parametrize("kills", [6, pytest.param(THOROUGH, marks=long)])
 def test_s50_killed_at_any_moment_beside_one_who_goes_on(
-    nursery: Nursery, start_python: StartPython, tmp_path: Path, kills: int
+    nursery: Nursery, second_nursery: Nursery, tmp_path: Path, kills: int
 ) -> None:
     directory, stop, chance = tmp_path / "store", tmp_path / "stop", random.Random(50)
-    survivor = Nursery(start_python(_NURSERY, str(ROOT)))
-    task = {"task": "write_until", "directory": str(directory), "stop": str(stop)}
-    survivor.begin("together", each=[task])
+    second_nursery.begin(
+        "together", each=[{"task": "write_until", "directory": str(directory), "stop": str(stop)}]
+    )
     for kill in range(kills):
-        task = {
-            "task": "write_on",
-            "directory": str(directory),
-            "session": f"killed-{kill}",
-            "first": kill * 1000,
-        }
+        name = f"killed-{kill}"
+        task = {"task": "write_on", "directory": str(directory), "session": name, "first": kill * 1000}
         told = nursery.do("killed_after", seconds=chance.uniform(0, 0.04), **task)
         with opened(directory) as store:
-            check_told(store, f"killed-{kill}", told)
+            check_told(store, name, told)
             if kill % 10 == 0:
                 assert store.check().problems == ()
     stop.touch()
-    (survived,) = survivor.end()
+    (survived,) = second_nursery.end()
     assert survived["value"] > 0
     with opened(directory) as store:
         check_whole(store)
@@ -876,7 +1026,7 @@ def check_refused(found: dict[str, Any], place: Path, message: str) -> None:
 
 
 @both_disks
-def test_s51_files_cannot_grow(nursery: Nursery, place: Path, tmp_path: Path, disk: str) -> None:
+def test_s51_files_cannot_grow(nursery: Nursery, disk: str, place: Path, tmp_path: Path) -> None:
     directory = renewed(place, tmp_path / "full")
     task = {"task": "write_without_room", "directory": str(directory), "limit": "files", "disk": disk}
     (found,) = nursery.together(task)
@@ -892,7 +1042,7 @@ def test_s51_the_disk_is_full(nursery: Nursery, place: Path, tmp_path: Path) -> 
 
 
 @both_disks
-def test_s51_a_first_opening_when_files_cannot_grow(nursery: Nursery, tmp_path: Path, disk: str) -> None:
+def test_s51_a_first_opening_when_files_cannot_grow(nursery: Nursery, disk: str, tmp_path: Path) -> None:
     task = {"task": "open_without_room", "directory": str(tmp_path / "full"), "limit": "files", "disk": disk}
     (told,) = nursery.together(task)
     assert len(told) > 1
@@ -905,7 +1055,7 @@ def test_s51_a_first_opening_when_the_disk_is_full(nursery: Nursery, tmp_path: P
     if told is None:
         pytest.skip("this user may not mount a disk")
     assert len(told) > 1
-    assert all("no room left" in each for each in told), told
+    assert all(re.search("no room left|disk error, quota", each) for each in told), told
 
 
 # --- s52: other versions
@@ -934,7 +1084,7 @@ def mark(directory: Path) -> dict[str, int]:
 def next_version(place: Path, *, minimum_writer: int) -> Path:
     """Make the next version of mcp_coder: it has one more migration, and says who may still write behind it."""
     package = place / "mcp_coder"
-    shutil.copytree(Path(mcp_coder.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(Path(mcp_coder.__file__).parent, package)
     name = f"{NEXT_SCHEMA:04}_moods.sql"
     (package / "llm_store" / "sql" / "sqlite" / name).write_text(NEXT_MIGRATION)
     code = package / "llm_store" / "sqlite_migrations.py"
@@ -950,12 +1100,9 @@ def next_version(place: Path, *, minimum_writer: int) -> Path:
 
 
 @pytest.fixture
-def next_nursery(request: pytest.FixtureRequest, tmp_path: Path, start_python: StartPython) -> Nursery:
-    """Start a nursery of the next version. Parametrized: behind it older versions may still write, or not."""
-    version = next_version(tmp_path / "next", minimum_writer=request.param)
-    nursery = Nursery(start_python(_NURSERY, str(ROOT), PYTHONPATH=str(version)))
-    assert nursery.do("program").startswith(str(version))
-    return nursery
+def next_nursery(request: pytest.FixtureRequest, nurseries: Nurseries) -> Nursery:
+    """Lend a nursery of the next version. Parametrized: behind it older versions may still write, or not."""
+    return nurseries.next_version(request.param)
 
 
 compatible = pytest.mark.parametrize("next_nursery", [SCHEMA_VERSION], indirect=True, ids=["compatible"])
@@ -995,14 +1142,14 @@ def test_s52_many_bring_an_older_store_up_to_date_at_once(
     )
     older = [one["value"] for one in nursery.end()]
     with opened(place) as store:
-        assert sorted(sum(told, [])) == list(range(1, 61))
-        assert sorted(sum(older, [])) == list(range(1, 21))
+        assert sorted(chain(*told)) == list(range(1, 61))
+        assert sorted(chain(*older)) == list(range(1, 21))
         check_whole(store)
 
 
 @traceable
 @compatible
-@pytest.mark.parametrize("kills", [6, pytest.param(ALL, marks=long)])
+@pytest.mark.parametrize("kills", [6, pytest.param(THOROUGH, marks=long)])
 def test_s52_killed_while_it_is_brought_up_to_date(next_nursery: Nursery, place: Path, kills: int) -> None:
     kill_at_steps(next_nursery, place, ["end"], "local", kills)
 
@@ -1105,6 +1252,10 @@ def test_s52_a_damaged_file_is_told_with_the_way_to_save_what_is_readable(
         assert contents(long_store.parent) == {long_store.name: damaged}
 
 
+def check_told_how_to_save(error: StoreError) -> None:
+    assert re.search(SALVAGE, str(error)), error
+
+
 def readable(store: Store, sessions: Sequence[str]) -> Snapshot:
     """Return what can be read of sessions; what cannot is told with the way to save what can."""
     found: Snapshot = {}
@@ -1112,7 +1263,7 @@ def readable(store: Store, sessions: Sequence[str]) -> Snapshot:
         try:
             found[session] = (store.session(session), told_of_turns(store, session))
         except StoreError as error:
-            assert re.search(SALVAGE, str(error))
+            check_told_how_to_save(error)
     return found
 
 
@@ -1120,7 +1271,7 @@ def is_found_damaged(store: Store) -> bool:
     try:
         return store.check().problems != ()
     except StoreError as error:
-        assert re.search(SALVAGE, str(error))
+        check_told_how_to_save(error)
         return True
 
 
@@ -1140,7 +1291,7 @@ def essence(found: Snapshot) -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize("pages", [12, pytest.param(ALL, marks=long)])
+@pytest.mark.parametrize("pages", [12, pytest.param(THOROUGH, marks=long)])
 def test_s52_a_page_in_the_middle(long_store: Path, tmp_path: Path, pages: int) -> None:
     whole = long_store.read_bytes()
     with opened(long_store.parent) as store:
@@ -1151,7 +1302,7 @@ def test_s52_a_page_in_the_middle(long_store: Path, tmp_path: Path, pages: int) 
         try:
             store = open_store(url_of(long_store.parent))
         except StoreError as error:  # a page that says where the others are
-            assert re.search(SALVAGE, str(error))
+            check_told_how_to_save(error)
             continue
         with closing(store):
             found = readable(store, list(before))

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 import pytest
 
 from mcp_coder.llm_store.json_objects import JsonObject, scan_json
+from mcp_coder.llm_store.values import UnreadableError
 
 TEXT = '{"total":0.5,"models":{"large":[1,2,null]},"odd":"\\ud800 \\u0000"}'
 
@@ -33,5 +34,8 @@ def test_a_missing_key_is_a_key_error() -> None:
         JsonObject("{}")["missing"]
 
 
-def test_a_text_is_read_from_a_place_on() -> None:
-    assert scan_json("[1]{}", 3) == ({}, 5)
+def test_what_is_no_json_is_unreadable_and_not_shown() -> None:
+    for text in ("the prompt", '{"a": the prompt}', ""):
+        with pytest.raises(UnreadableError) as caught:
+            scan_json(text)
+        assert "prompt" not in str(caught.value)

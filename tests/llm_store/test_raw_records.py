@@ -12,6 +12,7 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mcp_coder.llm_store.raw_dictionaries import raw_dictionary
 from mcp_coder.llm_store.raw_records import events_from_raw, raw_from, response_from_raw
 from mcp_coder.testing.store_samples import sample_response
 
@@ -29,12 +30,12 @@ values = st.recursive(
 objects = st.dictionaries(st.text(st.characters(codec=None), max_size=5), values, max_size=4)
 
 
-@given(objects, st.lists(objects, max_size=5))
-def test_what_is_packed_comes_back(response: Any, events: list[dict[str, object]]) -> None:
-    raw = raw_from(response, events)
+@given(objects, st.lists(objects, max_size=5), st.sampled_from([b"", b"{}", raw_dictionary(1)]))
+def test_what_is_packed_comes_back(response: Any, events: list[dict[str, object]], dictionary: bytes) -> None:
+    raw = raw_from(response, events, dictionary)
     assert raw is not None
-    assert (response_from_raw(raw), events_from_raw(raw)) == (response, tuple(events))
-    assert repr(response_from_raw(raw)) == repr(response)
+    assert events_from_raw(raw, dictionary) == tuple(events)
+    assert repr(response_from_raw(raw, dictionary)) == repr(response)
 
 
 def test_two_halves_of_a_character_side_by_side_stay_two() -> None:
@@ -75,6 +76,11 @@ def test_real_output_shrinks_and_the_response_costs_next_to_nothing_beside_it() 
     assert alone is not None
     assert len(whole) < len(json.dumps(events)) / 3
     assert len(whole) - len(alone) < 200
+    packed = raw_from(response, events, raw_dictionary(1))
+    assert packed is not None
+    assert len(packed) < len(whole) / 2
+    assert response_from_raw(packed, raw_dictionary(1)) == response
+    assert events_from_raw(packed, raw_dictionary(1)) == tuple(events)
 
 
 def test_the_bytes_can_be_read_by_other_programs() -> None:

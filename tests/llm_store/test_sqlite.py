@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from mcp_coder.llm_errors import InvalidRequestError, StoreError, UnsupportedVersionError
 from mcp_coder.llm_events import ModelUsage, Usage
 from mcp_coder.llm_store import open_store
-from mcp_coder.llm_store.base import ENDED_STATES, NewTurn, Store, TurnEnding
+from mcp_coder.llm_store.base import ENDED_STATES, NewTurn, Store, TurnEnding, TurnRecord
 from mcp_coder.testing.promise import recorded
 from mcp_coder.testing.store_samples import new_turn, turn_ending
 
@@ -221,19 +221,25 @@ def open_files(path: Path) -> int:
     return sum(link.exists() and str(link.readlink()).startswith(str(path)) for link in links)
 
 
-def test_nothing_is_left_open(tmp_path: Path) -> None:
-    store = open_store(f"sqlite:///{tmp_path}/s.sqlite")
-    threads = [threading.Thread(target=lambda: recorded(store, new_turn(number))) for number in range(4)]
+def use_and_forget(path: Path) -> None:
+    """Use a store in four threads and in this one; close it, use it again, and do not close it."""
+    store = open_store(f"sqlite:///{path}/s.sqlite")
+    turns = [new_turn(number) for number in range(4)]
+    threads = [threading.Thread(target=recorded, args=(store, turn)) for turn in turns]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert open_files(tmp_path) > 0
+    recorded(store, new_turn(8))
+    assert open_files(path) > 0
     store.close()
-    assert open_files(tmp_path) == 0
+    assert open_files(path) == 0
     recorded(store, new_turn(9))
-    assert open_files(tmp_path) > 0
-    del store
+    assert open_files(path) > 0
+
+
+def test_nothing_is_left_open(tmp_path: Path) -> None:
+    use_and_forget(tmp_path)
     gc.collect()
     assert open_files(tmp_path) == 0
     assert sorted(path.name for path in tmp_path.iterdir()) == ["s.sqlite", "s.sqlite.lock"]
@@ -260,7 +266,8 @@ def test_a_list_that_is_left_early_blocks_nobody(store: Store) -> None:
 def test_an_iterator_may_go_on_in_another_thread(store: Store) -> None:
     for number in range(30):
         recorded(store, new_turn(number))
-    turns, rest = store.turns("session-a"), []
+    turns: Iterator[TurnRecord] = store.turns("session-a")
+    rest: list[int] = []
     assert [turn.number for turn in itertools.islice(turns, 3)] == [1, 2, 3]
     thread = threading.Thread(target=lambda: rest.extend(turn.number for turn in turns))
     thread.start()

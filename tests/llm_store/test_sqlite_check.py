@@ -53,15 +53,18 @@ def test_what_is_wrong_is_found(store: Store, statement: str, problem: str) -> N
     assert store.check().problems == problems
 
 
-def test_a_damaged_file_is_reported_not_raised(store: Store) -> None:
+def test_a_damaged_page_is_reported_not_raised_and_the_rest_can_be_read(store: Store) -> None:
     path = Path(store.url.removeprefix("sqlite:///"))
+    recorded(store, new_turn(50, "session-z", prompt="needle " * 3000))
     store.close()
-    data = bytearray(path.read_bytes())
-    data[len(data) // 2 :] = b"\xaa" * (len(data) - len(data) // 2)
-    path.write_bytes(data)
+    data = path.read_bytes()
+    page = data.index(b"needle needle") // 4096 * 4096
+    path.write_bytes(data[:page] + b"\xaa" * 4096 + data[page + 4096 :])
     report = store.check()
     assert report.problems
     assert all("damaged" in problem for problem in report.problems)
+    assert (report.sessions, report.turns) == (5, 41)
+    assert len(list(store.turns("session-1"))) == 10
 
 
 def test_counts_and_size(store: Store) -> None:

@@ -89,4 +89,5 @@ def test_lists_go_along_the_index(which: SessionFilter, connection: sqlite3.Conn
     session_keys(connection, which, 10)
     connection.set_trace_callback(None)
     plan = [row[-1] for row in connection.execute(f"EXPLAIN QUERY PLAN {steps[-1]}")]
-    assert plan == ["SCAN sessions USING COVERING INDEX sessions_by_time"]
+    assert plan[0] == "SCAN sessions USING COVERING INDEX sessions_by_time"
+    assert [step for step in plan[1:] if "RIGHT PART" not in step] == []

@@ -9,10 +9,23 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from mcp_coder.llm_store.values import UnreadableError
+
 __all__ = ["JsonObject", "scan_json"]
 
-scan_json: Callable[[str, int], tuple[Any, int]] = json.JSONDecoder().scan_once  # type: ignore[attr-defined]  # its stub lacks it
-"""``json.loads`` without looking for blanks around, from a place on: half the time of a small text."""
+_scan: Callable[[str, int], tuple[Any, int]] = json.JSONDecoder().scan_once  # type: ignore[attr-defined]  # its stub lacks it
+
+
+def scan_json(text: str) -> Any:
+    """Return what JSON text holds that has no blanks around it: in half the time of ``json.loads``.
+
+    Raises:
+        UnreadableError: it is no JSON.
+    """
+    try:
+        return _scan(text, 0)[0]
+    except (StopIteration, ValueError):
+        raise UnreadableError("JSON that cannot be read") from None
 
 
 class JsonObject(Mapping[str, object]):
@@ -31,7 +44,7 @@ class JsonObject(Mapping[str, object]):
 
     def _object(self) -> dict[str, object]:
         if self._found is None:
-            self._found = scan_json(self._text, 0)[0]
+            self._found = scan_json(self._text)
         return self._found
 
     def __getitem__(self, key: str) -> object:

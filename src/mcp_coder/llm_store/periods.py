@@ -28,11 +28,12 @@ def _month(day: date) -> tuple[date, date]:
     return first, (first + timedelta(days=31)).replace(day=1)
 
 
-_BOUNDS: dict[str, tuple[str, Callable[[date], tuple[date, date]]]] = {
-    "day": ("%Y-%m-%d", lambda day: (day, day + timedelta(days=1))),
-    "week": ("%Y-%m-%d", _week),
-    "month": ("%Y-%m", _month),
+_BOUNDS: dict[str, tuple[int, Callable[[date], tuple[date, date]]]] = {
+    "day": (len("2026-01-31"), lambda day: (day, day + timedelta(days=1))),
+    "week": (len("2026-01-31"), _week),
+    "month": (len("2026-01"), _month),
 }
+"""How much of its first day names a period, and its first day with the first one behind it."""
 
 PERIODS = tuple(_BOUNDS)
 
@@ -44,9 +45,9 @@ def period_of(kind: str, when: datetime, zone: tzinfo) -> Period:
         >>> period_of("week", datetime(2026, 1, 31, tzinfo=UTC), UTC).key  # doctest: +SKIP
         '2026-01-26'
     """
-    form, bounds = _BOUNDS[kind]
+    length, bounds = _BOUNDS[kind]
     first, behind = bounds(when.astimezone(zone).date())
-    return Period(key=first.strftime(form), since=_midnight(first, zone), until=_midnight(behind, zone))
+    return Period(key=first.isoformat()[:length], since=_midnight(first, zone), until=_midnight(behind, zone))
 
 
 def _midnight(day: date, zone: tzinfo) -> datetime:

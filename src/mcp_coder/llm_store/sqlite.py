@@ -2,7 +2,8 @@
 
 A record comes in and is durable when the call returns; records go out. WAL with ``synchronous=FULL``, one immediate
 transaction a write, a lock file so that writers take turns. What SQLite and the system raise becomes a
-``StoreError`` here and nowhere else. It decides nothing about turns, and reads no clock.
+``StoreError`` here and nowhere else. It decides nothing about turns, and reads no clock. What few calls need is
+imported by them.
 """
 
 from __future__ import annotations
@@ -28,15 +29,12 @@ from mcp_coder.llm_store.base import (
     UsageReport,
 )
 from mcp_coder.llm_store.raw_records import events_from_raw, response_from_raw
-from mcp_coder.llm_store.sqlite_check import report
 from mcp_coder.llm_store.sqlite_connections import Connections, FileConnections, MemoryConnection
 from mcp_coder.llm_store.sqlite_errors import FOREIGN, store_error
 from mcp_coder.llm_store.sqlite_lock import WriteLock
 from mcp_coder.llm_store.sqlite_migrations import refuse_newer
 from mcp_coder.llm_store.sqlite_opening import Opening, open_memory
-from mcp_coder.llm_store.sqlite_search import NEWEST, hits_page, match_for
 from mcp_coder.llm_store.sqlite_statements import run
-from mcp_coder.llm_store.sqlite_usage import Asked, usage_report
 
 if TYPE_CHECKING:
     import sqlite3
@@ -211,20 +209,22 @@ class SQLiteStore:
     def response(self, turn_id: str) -> LLMResponseDict | None:
         """Return a turn's whole response, where it has one; see ``Store.response``."""
         raw = self._raw(turn_id)
-        return None if raw is None else response_from_raw(raw)
+        with self._translated():
+            return response_from_raw(*raw) if raw else None
 
     def events(self, turn_id: str) -> tuple[Mapping[str, object], ...]:
         """Return what the agent printed in a turn; see ``Store.events``."""
         raw = self._raw(turn_id)
-        return () if raw is None else events_from_raw(raw)
+        with self._translated():
+            return events_from_raw(*raw) if raw else ()
 
-    def _raw(self, turn_id: str) -> bytes | None:
+    def _raw(self, turn_id: str) -> tuple[bytes, bytes] | None:
+        """Return what a turn left, packed, with the dictionary for it; None where it left nothing."""
         with self._use() as connection:
             found = run(connection, "raw", (turn_id,)).fetchone()
         if found is None:
             raise self._no_turn(turn_id)
-        raw: bytes | None = found[0]
-        return raw
+        return None if found[0] is None else found
 
     def _no_turn(self, turn_id: str) -> StoreError:
         return StoreError(f"there is no turn {turn_id} in the store {self.url}", turn_id=turn_id)
@@ -243,6 +243,8 @@ class SQLiteStore:
         self, words: str, *, which: SessionFilter = _ALL, limit: int | None = 20
     ) -> Iterator[SearchHit]:
         """Return the turns whose prompt or answer holds all the words, the newest first; see ``Store.search``."""
+        from mcp_coder.llm_store.sqlite_search import NEWEST, hits_page, match_for
+
         wanted = match_for(words)
         left = sys.maxsize if limit is None else limit
         edge: int | None = NEWEST
@@ -264,6 +266,8 @@ class SQLiteStore:
         zone: tzinfo | None = None,
     ) -> UsageReport:
         """Return what was used, summed; see ``Store.usage``."""
+        from mcp_coder.llm_store.sqlite_usage import Asked, usage_report
+
         asked = Asked(
             by=by,
             which=which,
@@ -278,6 +282,8 @@ class SQLiteStore:
 
     def check(self) -> StoreReport:
         """Return whether the store is sound, and how large; see ``Store.check``."""
+        from mcp_coder.llm_store.sqlite_check import report
+
         with self._use() as connection:
             return report(connection, self._path, remote=bool(self._opening and self._opening.remote))
 

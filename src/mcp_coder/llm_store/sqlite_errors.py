@@ -10,10 +10,11 @@ import errno
 import sqlite3
 
 from mcp_coder.llm_errors import StoreError
+from mcp_coder.llm_store.values import UnreadableError
 
 __all__ = ["FOREIGN", "store_error"]
 
-FOREIGN = (sqlite3.Error, OSError)
+FOREIGN = (sqlite3.Error, OSError, UnreadableError, UnicodeDecodeError)
 """What is translated."""
 
 _FULL = "there is no room left for it (disk or quota full); nothing was recorded. Make room, then call again"
@@ -60,9 +61,17 @@ _BY_SYSTEM = {
 
 def store_error(error: Exception, url: str) -> StoreError:
     """Return the error that tells a caller what an exception of SQLite or of the system means for a store."""
+    if _shows_what_it_found(error):
+        return StoreError(f"the store {url} cannot be used: {_DAMAGED}")
     advice = _advice(error)
     what = f"{advice} ({error})" if advice else str(error) or type(error).__name__
     return StoreError(f"the store {url} cannot be used: {what}", retryable=advice == _BUSY)
+
+
+def _shows_what_it_found(error: Exception) -> bool:
+    """Return whether what could not be read stands in the error: nobody should find it there."""
+    unread = (UnreadableError, UnicodeDecodeError)
+    return isinstance(error, unread) or str(error).startswith("Could not decode to UTF-8")
 
 
 def _advice(error: Exception) -> str:

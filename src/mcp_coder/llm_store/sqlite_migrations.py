@@ -12,6 +12,7 @@ import sqlite3
 from collections.abc import Iterator
 
 from mcp_coder.llm_errors import StoreError, UnsupportedVersionError
+from mcp_coder.llm_store.raw_dictionaries import raw_dictionary
 from mcp_coder.llm_store.sql_queries import load_queries, read_sql
 
 __all__ = ["MIGRATIONS", "SCHEMA_VERSION", "is_current", "migrate", "refuse_newer"]
@@ -41,6 +42,7 @@ def is_current(connection: sqlite3.Connection, url: str) -> bool:
 
 def migrate(connection: sqlite3.Connection, url: str) -> None:
     """Bring the schema up to date in one transaction, or leave it as it was."""
+    connection.create_function("raw_dictionary", 1, raw_dictionary, deterministic=True)
     connection.execute(_QUERIES["begin_writing"])
     try:
         version = _version(connection, url)

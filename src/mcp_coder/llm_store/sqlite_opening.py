@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-from urllib.parse import quote
 
 from mcp_coder.llm_store.sqlite_files import create_private, identity, is_remote, writable
 from mcp_coder.llm_store.sqlite_lock import WriteLock
@@ -24,7 +23,7 @@ _BUSY_SECONDS = 10.0
 _MODES = (
     "synchronous = FULL",
     "foreign_keys = ON",
-    "wal_autocheckpoint = 2000",  # pages of 4 kB: what many turns wrote to one page is then copied once
+    "wal_autocheckpoint = 4000",  # pages of 4 kB: what many turns wrote to one page is then copied once
     "secure_delete = FAST",  # some builds of SQLite overwrite all that is freed, at the price of many writes
 )
 
@@ -48,7 +47,7 @@ class Opening:
     def open(self) -> sqlite3.Connection:
         """Open the file, made where it is missing. Takes the turn to write where the file is to be changed."""
         create_private(self._path)
-        connection = _connected(f"file:{quote(self._path)}?mode=rw")
+        connection = _connected(f"{_uri(self._path)}?mode=rw")
         try:
             self._make_ready(connection)
         except sqlite3.OperationalError:
@@ -88,7 +87,7 @@ class Opening:
     def _opened_for_reading(self) -> sqlite3.Connection:
         """Open a file that cannot be written. WAL needs files beside it, unless nobody can be writing."""
         still = not os.path.exists(f"{self._path}-wal") or not os.path.getsize(f"{self._path}-wal")
-        connection = _connected(f"file:{quote(self._path)}?mode=ro{'&immutable=1' if still else ''}")
+        connection = _connected(f"{_uri(self._path)}?mode=ro{'&immutable=1' if still else ''}")
         try:
             _set_modes(connection)
             is_current(connection, self._url)
@@ -104,6 +103,13 @@ def open_memory() -> sqlite3.Connection:
     _set_modes(connection)
     migrate(connection, "memory:")
     return connection
+
+
+def _uri(path: str) -> str:
+    """Return a path as a URI. By hand: ``urllib`` takes 3 ms to import, and SQLite minds these three alone."""
+    for character in "%?#":
+        path = path.replace(character, f"%{ord(character):02x}")
+    return f"file:{path}"
 
 
 def _connected(uri: str) -> sqlite3.Connection:

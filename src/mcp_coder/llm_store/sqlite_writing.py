@@ -15,6 +15,7 @@ from typing import Any
 from mcp_coder.llm_errors import InvalidRequestError, SessionNotFoundError, StoreError
 from mcp_coder.llm_events import Usage
 from mcp_coder.llm_store.base import ENDED_STATES, NewTurn, SessionRecord, TurnEnding, TurnRecord
+from mcp_coder.llm_store.raw_dictionaries import CURRENT, raw_dictionary
 from mcp_coder.llm_store.raw_records import raw_from
 from mcp_coder.llm_store.rows import (
     begun_record,
@@ -138,7 +139,7 @@ def ended(ending: TurnEnding) -> Ended:
     if ending.state not in ENDED_STATES:
         raise InvalidRequestError(f"a turn ends as one of {', '.join(ENDED_STATES)}; not {ending.state!r}")
     try:
-        raw = raw_from(ending.response, ending.events)
+        raw = raw_from(ending.response, ending.events, raw_dictionary(CURRENT))
         return Ended(text=ending.text, row=ending_row(ending), models=model_rows(ending.usage), raw=raw)
     except (TypeError, RecursionError) as error:
         raise InvalidRequestError(f"this ending of a turn cannot be stored: {error}") from error
@@ -153,7 +154,7 @@ def end_turn(connection: sqlite3.Connection, turn_id: str, ending: Ended) -> boo
     if ending.text:
         run(connection, "answer_text", {"turn": key, "text": ending.text})
     if ending.raw is not None:
-        run(connection, "insert_raw", {"turn": key, "raw": ending.raw})
+        run(connection, "insert_raw", {"turn": key, "dictionary": CURRENT, "raw": ending.raw})
     _write_models(connection, key, ending.models)
     _follow_ending(connection, session, ending.row)
     _index_some(connection, ending.text)

@@ -15,14 +15,13 @@ from decimal import ROUND_HALF_EVEN, Context, Decimal
 from typing import Any
 
 from mcp_coder.llm_errors import InvalidRequestError
-from mcp_coder.llm_store.json_objects import scan_json
 
 __all__ = [
     "EPOCH",
     "Row",
+    "UnreadableError",
     "count_from",
     "dollars_from",
-    "json_from",
     "json_text",
     "keys_for",
     "micros",
@@ -37,6 +36,11 @@ __all__ = [
 
 Row = dict[str, object]
 """The values of a row by column."""
+
+
+class UnreadableError(ValueError):
+    """What stands in a column is not what was written there: the file is damaged. It never shows what it found."""
+
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -152,8 +156,3 @@ def json_text(value: object) -> str | None:
     if not value:
         return None
     return _ENCODER.encode(value)
-
-
-def json_from(text: str | None) -> Any:
-    """Return the structure that ``json_text`` wrote; None for None."""
-    return None if text is None else scan_json(text, 0)[0]

@@ -133,8 +133,17 @@ CREATE VIRTUAL TABLE turn_index USING fts5 (
     columnsize = 0
 );
 
--- The response and what the agent printed: JSON, a line each, the response first, compressed by zstd.
+-- Samples of what agents print, with which zstd compresses the like. Without them turn_raws could not be read.
+CREATE TABLE dictionaries (
+    id INTEGER PRIMARY KEY,
+    data BLOB NOT NULL
+);
+
+-- The response, and in a second line all that the agent printed: JSON, compressed by zstd with a dictionary.
 CREATE TABLE turn_raws (
     turn INTEGER PRIMARY KEY REFERENCES turns (id) ON DELETE CASCADE,
+    dictionary INTEGER NOT NULL REFERENCES dictionaries (id),
     raw BLOB NOT NULL
 );
+
+INSERT INTO dictionaries (id, data) VALUES (1, raw_dictionary(1));

@@ -129,7 +129,7 @@ UPDATE turns SET {usage_set} WHERE id = :turn
 UPDATE turn_texts SET text = :text WHERE turn = :turn
 
 -- name: insert_raw
-INSERT INTO turn_raws (turn, raw) VALUES (:turn, :raw)
+INSERT INTO turn_raws (turn, dictionary, raw) VALUES (:turn, :dictionary, :raw)
 
 -- name: delete_models
 DELETE FROM turn_models WHERE turn = :turn
@@ -295,7 +295,10 @@ WHERE NOT turns.indexed AND turns.state = 'started' AND sessions.session_id = :s
 ORDER BY turns.started_at, turns.id LIMIT :limit
 
 -- name: raw
-SELECT turn_raws.raw FROM turns LEFT JOIN turn_raws ON turn_raws.turn = turns.id WHERE turns.turn_id = ?
+SELECT turn_raws.raw, dictionaries.data
+FROM turns LEFT JOIN turn_raws ON turn_raws.turn = turns.id
+    LEFT JOIN dictionaries ON dictionaries.id = turn_raws.dictionary
+WHERE turns.turn_id = ?
 
 
 -- Searching -----------------------------------------------------------------------------------------------------
