@@ -112,7 +112,7 @@ PEER_FIGURES = (
     Figure(
         name="peer-sdk-list",
         ours=_LISTING,
-        peer=f"claude-agent-sdk: list_sessions(limit={LISTED})",
+        peer="claude-agent-sdk: list_sessions(limit)",
         goal=_HUNDRED_TIMES,
         sides=measures.seconds_of_sdk_list,
         pairs=FEW,

@@ -40,7 +40,8 @@ def table_of(results: Sequence[Measured]) -> Table:
     from rich.text import Text
 
     table = Table(box=box.SIMPLE, header_style="bold")
-    for heading in ("figure", "ours", "beside"):
+    table.add_column("figure", no_wrap=True)
+    for heading in ("ours", "beside"):
         table.add_column(heading, overflow="fold")
     for heading in ("ours", "beside", "ratio", "middle half", "95 %", "pairs", "goal"):
         table.add_column(heading, justify="right", no_wrap=True)

@@ -22,7 +22,7 @@ from .filling import Filling, filled_store
 from .records import Written, in_sessions
 from .writing import new_file
 
-WEIGHED, MANY = 2_000, 100_000
+WEIGHED, MANY = 1_000, 100_000
 """Turns on disk; turns that pass through a process."""
 
 _PART = 10

@@ -176,6 +176,19 @@ def test_where_warnings_are_errors_the_answer_is_in_the_error(
     assert caught.value.response is not None
 
 
+def test_a_fault_of_ours_in_the_journal_breaks_no_call(
+    fake: FakeClaude, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise ValueError("a fault of ours")
+
+    monkeypatch.setattr("mcp_coder.llm_sessions.turn.new_turn", fail)
+    with pytest.warns(NotRecordedWarning, match="a fault of ours"):
+        assert record_turn(new_request("Hello", timeout=30))["text"] == "You said: Hello"
+    with pytest.raises(StoreError, match="a fault of ours"):
+        record_turn(new_request("Hello", timeout=30), store=f"sqlite:///{os.getcwd()}/named.sqlite")
+
+
 def test_a_place_that_cannot_be_marked_takes_the_journal_back(
     fake: FakeClaude, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:

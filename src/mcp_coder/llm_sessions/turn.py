@@ -100,7 +100,7 @@ class _Recorder:
         """Write the journal; nothing was sent yet, so a store that fails costs nothing."""
         try:
             self._open = self._journal(begun)
-        except (StoreError, OSError) as error:
+        except Exception as error:
             if self._named:
                 raise StoreError(
                     f"the turn cannot be recorded ({error}); nothing was sent",
