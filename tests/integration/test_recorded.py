@@ -345,7 +345,7 @@ def test_recover_settles_all_sessions_and_leaves_what_is_under_way(
         found = {each.session_id: each for each in recover(store, wait=30)}
         third = str(alive.result()["session_id"])
     assert [found[session].state for session in sessions] == ["succeeded"] * 2
-    assert third not in found or found[third].state == "started"
+    assert third not in found or found[third].state in ("started", "succeeded")
     assert [turns(store, each)[0].text for each in sessions] == ["done one", "done two"]
     assert states(store, third) == ["succeeded"]
     assert list(recover(store)) == []

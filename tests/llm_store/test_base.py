@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import dataclasses
 import pickle
+import subprocess
+import sys
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -12,7 +14,7 @@ import pytest
 
 from mcp_coder.llm_events import Usage
 from mcp_coder.llm_store import base
-from mcp_coder.llm_store.base import ENDED_STATES, TURN_STATES, Store, TurnRecord
+from mcp_coder.llm_store.base import ENDED_STATES, TURN_STATES, SessionFilter, Store, TurnRecord
 from mcp_coder.llm_store.sqlite import SQLiteStore
 
 RECORDS = [getattr(base, name) for name in base.__all__ if dataclasses.is_dataclass(getattr(base, name))]
@@ -55,6 +57,22 @@ def test_an_ended_turn_of_unknown_cost_is_unaccounted(
 def test_a_turn_can_be_copied_and_pickled() -> None:
     turn = record("succeeded", None)
     assert copy.deepcopy(turn) == pickle.loads(pickle.dumps(turn)) == turn
+
+
+def test_records_are_equal_and_shown_by_their_fields() -> None:
+    which, other = SessionFilter(tag="a"), SessionFilter(tag="b")
+    assert which == SessionFilter(tag="a") != other
+    assert which != "a"
+    assert len({which, SessionFilter(tag="a"), other}) == 2
+    shown = "SessionFilter(project=None, provider=None, tag='a', name=None, since=None, until=None, parent_id=None)"
+    assert repr(which) == shown
+    assert eval(shown) == which
+
+
+def test_recording_loads_no_reports() -> None:
+    code = "import sys, mcp_coder.llm_store.sqlite; print('mcp_coder.llm_store.reports' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
 
 
 def test_our_store_is_one() -> None:

@@ -127,8 +127,9 @@ def settle_turn(store: Store, provider: Provider, turn: TurnRecord) -> str:
         state = "discarded"
     else:
         ending = _ending(provider, turn, outcome, ended_at)
-        store.end_turn(turn.turn_id, ending)
-        state = ending.state
+        ended = store.end_turn(turn.turn_id, ending)
+        # Somebody may have been faster: its own caller, while we waited for another session.
+        state = ending.state if ended else store.turn(turn.turn_id).state
     if turn.directory:
         recorded(turn.directory)
         remove_turn_files(turn.directory)

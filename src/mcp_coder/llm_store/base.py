@@ -10,19 +10,25 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, tzinfo
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from mcp_coder.llm_events import Usage
 
 if TYPE_CHECKING:
     from decimal import Decimal
 
+    from mcp_coder.llm_store.reports import SearchHit as SearchHit
+    from mcp_coder.llm_store.reports import StoreReport as StoreReport
+    from mcp_coder.llm_store.reports import UsageBy as UsageBy
+    from mcp_coder.llm_store.reports import UsageReport as UsageReport
+    from mcp_coder.llm_store.reports import UsageRow as UsageRow
     from mcp_coder.llm_types import LLMResponseDict
 
 __all__ = [
     "ENDED_STATES",
     "TURN_STATES",
     "NewTurn",
+    "Record",
     "SearchHit",
     "SessionFilter",
     "SessionRecord",
@@ -42,12 +48,47 @@ and nothing tells how it ended."""
 
 ENDED_STATES = TURN_STATES[1:]
 
-UsageBy = Literal["day", "week", "month", "session", "model", "project"]
-"""What a sum is made for. A week begins on Monday."""
+_IN_REPORTS = ("SearchHit", "StoreReport", "UsageBy", "UsageReport", "UsageRow")
+"""Names of this module that stand in ``reports``: whoever records a turn needs none of them, and does not load them."""
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class SessionRecord:
+def __getattr__(name: str) -> Any:
+    if name not in _IN_REPORTS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from mcp_coder.llm_store import reports
+
+    return getattr(reports, name)
+
+
+class Record:
+    """What all records here share: they are equal, and shown, by their fields.
+
+    Written once, since ``dataclass`` would make these methods anew for each record, in half the time of its import.
+    """
+
+    __slots__ = ()
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and _values(self) == _values(other)
+
+    def __hash__(self) -> int:
+        return hash(_values(self))
+
+    def __repr__(self) -> str:
+        shown = (f"{field.name}={getattr(self, field.name)!r}" for field in _fields(self))
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+
+def _fields(record: Any) -> tuple[dataclasses.Field[Any], ...]:
+    return dataclasses.fields(record)
+
+
+def _values(record: object) -> tuple[object, ...]:
+    return tuple(getattr(record, field.name) for field in _fields(record))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True, repr=False, eq=False)
+class SessionRecord(Record):
     """A session as lists show it; all of it is kept with the session, none worked out from its turns when read.
 
     Attributes:
@@ -94,8 +135,8 @@ class SessionRecord:
     cache_write_tokens: int = 0
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class NewTurn:
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True, repr=False, eq=False)
+class NewTurn(Record):
     """A turn that is about to be handed to an agent: what the journal keeps of it.
 
     Attributes:
@@ -144,8 +185,8 @@ class NewTurn:
     redactions: int = 0
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class TurnEnding:
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True, repr=False, eq=False)
+class TurnEnding(Record):
     """How a turn ended: what is added to its journal.
 
     Attributes:
@@ -181,8 +222,8 @@ class TurnEnding:
 
 
 # Without slots: read by the thousand, and filled in one step a store makes one in a third of the time.
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class TurnRecord:
+@dataclasses.dataclass(frozen=True, kw_only=True, repr=False, eq=False)
+class TurnRecord(Record):
     """A turn as it is read back; what is long in it (response, events) is read by its own methods of the store.
 
     Attributes:
@@ -234,53 +275,8 @@ class TurnRecord:
         return self.state != "started" and self.usage.cost_usd is None
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class SearchHit:
-    """A turn that holds the words: ``snippet`` shows them, each between ``\\x02`` and ``\\x03``."""
-
-    session_id: str
-    turn_id: str
-    number: int
-    started_at: datetime
-    snippet: str
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class UsageRow:
-    """What was used, summed over the turns of one key.
-
-    Attributes:
-        key: the day, week or month by its first day (``2026-01-31``, ``2026-01``), the session's id, the model or
-            the project; empty where the turns have none.
-        turns: how many; in a sum by model, those in which it had a part.
-        cost_usd: the sum of what is known; each dollar is counted once, whatever was forked from what.
-        unaccounted_turns: how many ended turns have no known cost.
-        unrecorded_usd: see ``SessionRecord``; None in a sum by model, where it cannot be told.
-        models: the same for each model, where it was asked for.
-    """
-
-    key: str
-    turns: int
-    cost_usd: Decimal
-    unaccounted_turns: int
-    unrecorded_usd: Decimal | None
-    input_tokens: int = 0
-    output_tokens: int = 0
-    cache_read_tokens: int = 0
-    cache_write_tokens: int = 0
-    models: tuple[UsageRow, ...] = ()
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class UsageReport:
-    """Rows in the order of their keys (time) or of cost, the highest first (the others), and their total."""
-
-    rows: tuple[UsageRow, ...]
-    total: UsageRow
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class SessionFilter:
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True, repr=False, eq=False)
+class SessionFilter(Record):
     """Which sessions: those to which all of this applies; None is no condition.
 
     Attributes:
@@ -299,26 +295,6 @@ class SessionFilter:
     since: datetime | None = None
     until: datetime | None = None
     parent_id: str | None = None
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class StoreReport:
-    """What a check of a store found.
-
-    Attributes:
-        problems: a sentence each; empty: it is sound.
-        notes: what its user should know, a sentence each (its size, a network file system).
-        size_bytes: on disk; 0 where it has none.
-        sessions, turns: how many.
-        unfinished: how many turns are ``started``.
-    """
-
-    problems: tuple[str, ...]
-    notes: tuple[str, ...]
-    size_bytes: int
-    sessions: int
-    turns: int
-    unfinished: int
 
 
 class Store(Protocol):

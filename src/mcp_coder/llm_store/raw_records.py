@@ -28,7 +28,10 @@ if TYPE_CHECKING:  # loaded when the first turn is packed or unpacked: lists nee
 __all__ = ["events_from_raw", "raw_from", "response_from_raw"]
 
 _LEVEL = 3
-_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=plain_mapping)
+# What holds itself is found by its depth: looking for it costs each turn something.
+_ENCODER = json.JSONEncoder(
+    ensure_ascii=False, separators=(",", ":"), default=plain_mapping, check_circular=False
+)
 
 
 def raw_from(
@@ -38,6 +41,7 @@ def raw_from(
 
     Raises:
         TypeError: something in it is not JSON.
+        RecursionError: it is nested too deeply, or holds itself.
     """
     if response is None and not events:
         return None

@@ -90,7 +90,7 @@ def new_session_row(turn: NewTurn, number: int, parent_turn: int | None) -> Row:
         "provider": turn.provider,
         "native_id": turn.native_id,
         "name": turn.session_name,
-        "title": title_of(turn.prompt),
+        "title": title_of(turn.prompt) if number == 1 else "",
         "cwd": turn.cwd,
         "project": turn.project,
         "project_name": project_name(turn.project),

@@ -17,17 +17,7 @@ from typing import TYPE_CHECKING
 from mcp_coder.llm_errors import SessionNotFoundError, StoreError
 from mcp_coder.llm_store import sqlite_reading as reading
 from mcp_coder.llm_store import sqlite_writing as writing
-from mcp_coder.llm_store.base import (
-    NewTurn,
-    SearchHit,
-    SessionFilter,
-    SessionRecord,
-    StoreReport,
-    TurnEnding,
-    TurnRecord,
-    UsageBy,
-    UsageReport,
-)
+from mcp_coder.llm_store.base import NewTurn, SessionFilter, SessionRecord, TurnEnding, TurnRecord
 from mcp_coder.llm_store.raw_records import events_from_raw, response_from_raw
 from mcp_coder.llm_store.sqlite_connections import Connections, FileConnections, MemoryConnection
 from mcp_coder.llm_store.sqlite_errors import FOREIGN, store_error
@@ -40,6 +30,7 @@ if TYPE_CHECKING:
     import sqlite3
 
     from mcp_coder.llm_events import Usage
+    from mcp_coder.llm_store.base import SearchHit, StoreReport, UsageBy, UsageReport
     from mcp_coder.llm_types import LLMResponseDict
 
 __all__ = ["SQLiteStore"]
