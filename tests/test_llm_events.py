@@ -17,19 +17,36 @@ from mcp_coder.llm_events import (
     Retry,
     SessionStarted,
     TextDelta,
+    ThinkingDelta,
     ToolFinished,
     ToolStarted,
     TurnEvent,
+    TurnFinished,
     Usage,
+    UsageReported,
 )
+from mcp_coder.llm_types import LLMResponseDict
+
+RESPONSE: LLMResponseDict = {
+    "version": "1.0",
+    "timestamp": "2026-01-31T12:00:00+00:00",
+    "text": "Hello",
+    "session_id": None,
+    "method": "cli",
+    "provider": "claude",
+    "raw_response": {},
+}
 
 EVERY = [
     SessionStarted(session_id="s", model="m", version="2.1.330"),
     TextDelta(text="Hel"),
+    ThinkingDelta(text="hm"),
     ToolStarted(call_id="c", name="Bash", input={"command": "ls"}),
     ToolFinished(call_id="c", output="a", is_error=True),
     Retry(attempt=2, status=529, delay=0.5),
     Notice(text="x"),
+    UsageReported(usage=Usage(input_tokens=1)),
+    TurnFinished(response=RESPONSE),
     Usage(input_tokens=1, output_tokens=2, cost_usd=Decimal("0.01"), models=(ModelUsage(model="m"),)),
     ModelUsage(model="m", input_tokens=1, cost_usd=Decimal("0.01")),
 ]
@@ -68,5 +85,8 @@ def test_what_a_model_used_has_the_fields_of_what_the_turn_used() -> None:
 
 def test_what_may_be_left_out() -> None:
     assert SessionStarted(session_id="s") == SessionStarted(session_id="s", model="", version="")
-    assert ToolFinished(call_id="c", output="") == ToolFinished(call_id="c", output="", is_error=False)
+    assert TextDelta(text="a") == TextDelta(text="a", part=1)
+    assert ToolFinished(call_id="c", output="") == ToolFinished(
+        call_id="c", output="", is_error=False, name=""
+    )
     assert Retry(attempt=1) == Retry(attempt=1, status=None, delay=None)

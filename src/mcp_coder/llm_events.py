@@ -13,16 +13,21 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from decimal import Decimal
 
+    from mcp_coder.llm_types import LLMResponseDict
+
 __all__ = [
     "ModelUsage",
     "Notice",
     "Retry",
     "SessionStarted",
     "TextDelta",
+    "ThinkingDelta",
     "ToolFinished",
     "ToolStarted",
     "TurnEvent",
+    "TurnFinished",
     "Usage",
+    "UsageReported",
 ]
 
 
@@ -43,7 +48,23 @@ class SessionStarted:
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class TextDelta:
-    """A piece of the answer, as it comes."""
+    """A piece of what the agent says, as it comes.
+
+    A turn may have several texts: what the agent says before it runs a tool, then the answer. The law: the pieces of
+    the last part, joined, equal ``response["text"]``.
+
+    Attributes:
+        text: the piece.
+        part: which of the turn's texts it belongs to, from 1 on.
+    """
+
+    text: str
+    part: int = 1
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class ThinkingDelta:
+    """A piece of the model's thinking, as it comes; never part of the answer."""
 
     text: str
 
@@ -64,6 +85,7 @@ class ToolFinished:
     call_id: str
     output: str
     is_error: bool = False
+    name: str = ""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -86,9 +108,6 @@ class Notice:
     """Something that the caller should know and that did not fail the turn, in one sentence."""
 
     text: str
-
-
-TurnEvent = SessionStarted | TextDelta | ToolStarted | ToolFinished | Retry | Notice
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -136,3 +155,30 @@ class Usage:
     baseline_usd: Decimal | None = None
     unrecorded_usd: Decimal | None = None
     models: tuple[ModelUsage, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class UsageReported:
+    """What the turn used, told once it is known: near the end of the turn."""
+
+    usage: Usage
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class TurnFinished:
+    """The turn has its answer: the last event of a turn that did not fail. One that failed ends with its exception."""
+
+    response: LLMResponseDict
+
+
+TurnEvent = (
+    SessionStarted
+    | TextDelta
+    | ThinkingDelta
+    | ToolStarted
+    | ToolFinished
+    | Retry
+    | Notice
+    | UsageReported
+    | TurnFinished
+)

@@ -1,22 +1,22 @@
 """What most callers need: a prompt in, the answer out, the session's id to go on with.
 
-``ask_llm`` gives the text, ``prompt_llm`` everything. Defaults come from the environment where the caller gives none:
-``MCP_CODER_METHOD``, ``MCP_CODER_MODEL``, ``MCP_CODER_TIMEOUT`` (seconds, or ``none``).
+``ask_llm`` gives the text, ``prompt_llm`` everything, ``stream_llm`` the events as they come. Defaults come from the
+environment where the caller gives none (``llm_sessions.defaults``).
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Unpack
 
-from mcp_coder.llm_errors import InvalidRequestError
 from mcp_coder.llm_requests import DEFAULT_METHOD, DEFAULT_TIMEOUT, TurnOptions, TurnRequest, new_request
 from mcp_coder.llm_serialization import deserialize_llm_response, serialize_llm_response
 from mcp_coder.llm_types import LLMResponseDict
 
 if TYPE_CHECKING:
     from mcp_coder.llm_events import TurnEvent
+    from mcp_coder.llm_sessions.pool import SessionPool
+    from mcp_coder.llm_sessions.streaming import TurnStream
     from mcp_coder.llm_store.base import Store
 
 __all__ = ["ask_llm", "deserialize_llm_response", "prompt_llm", "serialize_llm_response"]
@@ -32,6 +32,7 @@ def ask_llm(
     *,
     store: Store | str | None = None,
     redact: bool | Sequence[str] = True,
+    pool: SessionPool | None = None,
     **options: Unpack[TurnOptions],
 ) -> str:
     """Ask an agent and return the text of its answer.
@@ -47,6 +48,7 @@ def ask_llm(
             None: as ``MCP_CODER_STORE`` says, or one file in the user's data directory.
         redact: take keys, tokens and secret environment variables out of the record; a list adds regular
             expressions of your own. The answer itself is never altered.
+        pool: keep the session's agent for its next turn, in this pool; None: the agent ends with the call.
         options: ``model``, ``system_prompt``, ``session`` (a name), ... see ``TurnRequest``.
 
     Raises:
@@ -58,7 +60,7 @@ def ask_llm(
         ask_llm("What does this project do?", session="nightly", timeout=300)
     """
     response = prompt_llm(
-        question, provider, method, session_id, timeout, cwd, store=store, redact=redact, **options
+        question, provider, method, session_id, timeout, cwd, store=store, redact=redact, pool=pool, **options
     )
     return response["text"]
 
@@ -73,6 +75,7 @@ def prompt_llm(
     *,
     store: Store | str | None = None,
     redact: bool | Sequence[str] = True,
+    pool: SessionPool | None = None,
     **options: Unpack[TurnOptions],
 ) -> LLMResponseDict:
     """Ask an agent and return everything it answered; arguments and errors as ``ask_llm``.
@@ -85,16 +88,10 @@ def prompt_llm(
         first = prompt_llm("My favorite color is blue")
         second = prompt_llm("What is my favorite color?", session_id=first["session_id"], method="api")
     """
-    arguments = {
-        "provider": provider,
-        "method": _method(method),
-        "session_id": session_id,
-        "timeout": _timeout(timeout),
-        "cwd": cwd,
-        "model": os.environ.get("MCP_CODER_MODEL") or None,
-        **options,
-    }
-    return run_request(new_request(question, **arguments), store=store, redact=redact)
+    from mcp_coder.llm_sessions.defaults import turn_arguments
+
+    request = new_request(question, **turn_arguments(provider, method, session_id, timeout, cwd, options))
+    return run_request(request, store=store, redact=redact, pool=pool)
 
 
 def run_request(
@@ -103,27 +100,59 @@ def run_request(
     store: Store | str | None = None,
     redact: bool | Sequence[str] = True,
     observe: Callable[[TurnEvent], None] | None = None,
+    stop: Callable[[], bool] | None = None,
+    pool: SessionPool | None = None,
 ) -> LLMResponseDict:
-    """Run a checked request and return the answer; ``observe`` is handed the turn's events as they come."""
+    """Run a checked request and return the answer.
+
+    Args:
+        request: what is asked.
+        store, redact, pool: as ``ask_llm``.
+        observe: is handed the turn's events as they come.
+        stop: asked ten times a second; true: the turn is stopped.
+    """
     from mcp_coder.llm_sessions.turn import record_turn
 
-    return record_turn(request, store=store, redact=redact, observe=observe)
+    run = record_turn if pool is None else pool.run
+    return run(request, store=store, redact=redact, observe=observe, stop=stop)
 
 
-def _method(method: str) -> str:
-    named = os.environ.get("MCP_CODER_METHOD")
-    return named if method is DEFAULT_METHOD and named else method
+def stream_llm(
+    question: str,
+    provider: str = "claude",
+    method: str = DEFAULT_METHOD,
+    session_id: str | None = None,
+    timeout: float | None = DEFAULT_TIMEOUT,
+    cwd: str | None = None,
+    *,
+    store: Store | str | None = None,
+    redact: bool | Sequence[str] = True,
+    pool: SessionPool | None = None,
+    **options: Unpack[TurnOptions],
+) -> TurnStream:
+    """Ask an agent and return the events of the turn as they come; arguments as ``ask_llm``.
 
+    The turn begins with the call. Leaving the loop early stops it; nothing of it is left running then.
 
-def _timeout(timeout: float | None) -> float | None:
-    named = os.environ.get("MCP_CODER_TIMEOUT")
-    if timeout is not DEFAULT_TIMEOUT or not named:
-        return timeout
-    if named.strip().lower() == "none":
-        return None
-    try:
-        return float(named)
-    except ValueError:
-        raise InvalidRequestError(
-            f"MCP_CODER_TIMEOUT must be a number of seconds or 'none', not {named!r}"
-        ) from None
+    Returns:
+        The events, to be iterated over; the last one is ``TurnFinished``, with the whole response.
+
+    Raises:
+        InvalidRequestError: at the call, before anything is started.
+        LLMError: as ``ask_llm``, while iterating.
+
+    Example::
+
+        for event in stream_llm("Tell me a story", timeout=300):
+            if isinstance(event, TextDelta):
+                print(event.text, end="", flush=True)
+    """
+    from mcp_coder.llm_sessions.defaults import turn_arguments
+    from mcp_coder.llm_sessions.streaming import TurnStream
+
+    request = new_request(question, **turn_arguments(provider, method, session_id, timeout, cwd, options))
+    return TurnStream(
+        lambda observe, stop: run_request(
+            request, store=store, redact=redact, observe=observe, stop=stop, pool=pool
+        )
+    )

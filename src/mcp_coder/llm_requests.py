@@ -22,6 +22,7 @@ __all__ = [
     "MAX_QUESTION_BYTES",
     "TurnOptions",
     "TurnRequest",
+    "agent_part",
     "new_request",
 ]
 
@@ -149,6 +150,28 @@ class TurnRequest:
     on_denial: str = "record"
     require_mcp: tuple[str, ...] = ()
     extra_args: Mapping[str, str | None] = dataclasses.field(default_factory=dict)
+
+
+_ELSEWHERE: Mapping[str, object] = {
+    "question": "",
+    "session_id": None,
+    "session": None,
+    "fork": False,
+    "cwd": None,
+    "timeout": None,
+    "startup_timeout": None,
+    "inactivity_timeout": None,
+    "on_busy": "wait",
+    "after_failure": "keep",
+    "on_denial": "record",
+    "require_mcp": (),
+}
+"""What of a request an agent's program is not started with: how the session is entered, and what the turn decides."""
+
+
+def agent_part(request: TurnRequest) -> TurnRequest:
+    """Return what of a request its agent is started with: two turns with an equal part can share one agent."""
+    return dataclasses.replace(request, **_ELSEWHERE)  # type: ignore[arg-type]  # each has its field's type
 
 
 METHODS = ("cli", "api")

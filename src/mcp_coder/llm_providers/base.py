@@ -23,6 +23,7 @@ __all__ = [
     "Capabilities",
     "Entry",
     "Finish",
+    "KeptLive",
     "Live",
     "Outcome",
     "Provider",
@@ -88,6 +89,7 @@ class Entry:
         resume_at: with ``resume``: from this native message on, dropping what came after it.
         cwd: the directory to run in.
         moved: somebody else may have gone on in the session since our last turn in it.
+        warm: the agent's process is the one that ran the session's last turn.
         notices: what the caller should be told about it.
     """
 
@@ -98,6 +100,7 @@ class Entry:
     resume_at: str | None = None
     cwd: str
     moved: bool = False
+    warm: bool = False
     notices: tuple[str, ...] = ()
 
     @property
@@ -139,6 +142,9 @@ class Outcome:
         stderr: what it printed there, shortened in the middle if very long.
         stopped: why we ended it before its turn was over; None: we did not.
         seconds: the time limit that was passed, where one was.
+        between: what a kept agent had printed since its last turn, of its own accord: part of the record and of the
+            bill, no answer to this prompt.
+        kept: the agent lives on, for the session's next turn; it has no exit code yet.
         sdk_messages: the messages as the agent's SDK gave them, as plain JSON (api only).
         sdk_error: what the SDK raised, translated (api only).
     """
@@ -154,6 +160,8 @@ class Outcome:
     stderr: str = ""
     stopped: Stopped | None = None
     seconds: float | None = None
+    between: tuple[RawEvent, ...] = ()
+    kept: bool = False
     sdk_messages: tuple[Mapping[str, object], ...] = ()
     sdk_error: LLMError | None = None
 
@@ -177,7 +185,10 @@ class Finish:
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class TurnBegun:
-    """A turn whose agent is up and has not been given the prompt yet; ``source_id`` is the session that it forks."""
+    """A turn whose agent is up and has not been given the prompt yet.
+
+    ``source_id`` is the session that it forks; ``kept`` says that the agent is one that is kept between turns.
+    """
 
     turn_id: str
     request: TurnRequest
@@ -185,6 +196,7 @@ class TurnBegun:
     agent: Agent
     files: TurnFiles
     source_id: str | None = None
+    kept: bool = False
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -201,7 +213,15 @@ class TurnEnded:
 
 
 class Live(Protocol):
-    """An agent that was started for a turn."""
+    """An agent that was started for a turn, or for the turns of a session."""
+
+    @property
+    def marker(self) -> str:
+        """What its processes carry in ``TURN_MARKER``: the turn's id, or one of its own where it is kept."""
+
+    @property
+    def kept(self) -> bool:
+        """Whether it is to outlive its turn."""
 
     def feed(self) -> None:
         """Hand the prompt over; the agent may begin at any time from here on."""
@@ -225,6 +245,52 @@ class Live(Protocol):
 
         A turn that is over: its own exit is awaited for ``grace`` seconds first.
         """
+
+    def finish(self, *, stopped: Stopped | None, seconds: float | None, grace: float) -> Outcome:
+        """End the turn, and return what it left behind; ``kept`` in it says whether the agent lives on.
+
+        One that is not to be kept is closed. One that is kept is asked to break off a turn that is not over; where
+        it does not, it is closed as well. ``rest`` or ``end`` must follow for one that lives on.
+        """
+
+
+class KeptLive(Live, Protocol):
+    """An agent that is kept between the turns of its session: ``begin`` one, ``finish`` it, ``rest``, and again."""
+
+    def begin(
+        self,
+        request: TurnRequest,
+        *,
+        entry: Entry,
+        files: TurnFiles,
+        observe: Callable[[TurnEvent], None],
+    ) -> None:
+        """Make ready for a turn: what is printed from here on is the turn's, in the turn's own files.
+
+        Raises:
+            OSError: its output cannot be led there; it is of no use any more.
+        """
+
+    def rest(self) -> None:
+        """Take its output back from the files of a turn that is over, so that these can be removed.
+
+        Raises:
+            OSError: it cannot; the agent is of no use any more.
+        """
+
+    @property
+    def alive(self) -> bool:
+        """Whether its program still runs."""
+
+    @property
+    def stirred(self) -> bool:
+        """Whether it did something of its own accord since its last turn (a report of background work, say)."""
+
+    def dismiss(self) -> None:
+        """Let the program exit by itself, in which no turn is under way; ``end`` must follow."""
+
+    def end(self) -> None:
+        """End the program, in which no turn is under way, with all that it started."""
 
 
 class Provider(Protocol):
@@ -260,6 +326,9 @@ class Provider(Protocol):
     ) -> Live:
         """Start the agent without giving it the prompt yet."""
 
+    def start_kept(self, request: TurnRequest, *, agent: Agent, entry: Entry, files: TurnFiles) -> KeptLive:
+        """Start an agent that is kept between turns, in private files of its own; ``begin`` makes it ready for one."""
+
     def judge(self, request: TurnRequest, outcome: Outcome, *, timestamp: str) -> LLMResponseDict:
         """Return what the agent answered, or raise the error that says why it did not."""
 
@@ -282,6 +351,11 @@ class Provider(Protocol):
     def read_events(self, output: bytes) -> tuple[RawEvent, ...]:
         """Return the events of an output file that somebody else's turn left."""
 
+    def own_events(
+        self, events: Sequence[RawEvent], turn_id: str
+    ) -> tuple[tuple[RawEvent, ...], tuple[RawEvent, ...]]:
+        """Part what a kept agent printed into what it did of its own accord before this turn, and the turn's own."""
+
     def usage(
         self, events: Sequence[RawEvent], *, version: str, baseline: Mapping[str, object] | None
     ) -> Usage:
@@ -296,7 +370,8 @@ class Provider(Protocol):
                 there is when the turn begins, be it behind the turns that they share; ``forked`` is then true, also
                 where there is none. ``contiguous``: nothing can have been counted between that turn and this
                 one: nobody else went on in that session, and each turn of ours there was recorded with its counter.
-                ``first``: the session begins with this turn, at zero.
+                ``first``: the session begins with this turn, at zero. ``same_process``: the agent's process is the one
+                that printed that counter.
         """
 
     def counter(self, events: Sequence[RawEvent]) -> Mapping[str, object] | None:

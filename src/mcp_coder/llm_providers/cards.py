@@ -47,6 +47,8 @@ class Card:
         agent: the process of the turn under way (pid, start time, boot); empty between turns.
         holder: the process of ours that runs it (pid, host, since); empty between turns.
         turn_id: the turn under way; ``directory`` holds its private files.
+        marker: what that agent's processes carry in ``TURN_MARKER``, where it is another than the turn's id: of an
+            agent that is kept between turns, whose own private files stand in a directory of that name.
         unknown: fields that a newer version wrote; kept.
     """
 
@@ -66,11 +68,13 @@ class Card:
     holder: Mapping[str, object] = dataclasses.field(default_factory=dict)
     turn_id: str | None = None
     directory: str | None = None
+    marker: str | None = None
     unknown: Mapping[str, object] = dataclasses.field(default_factory=dict)
 
 
 _FIELDS = {field.name: field for field in dataclasses.fields(Card) if field.name != "unknown"}
 _MAPPINGS = ("agent", "holder")
+_NAMES = ("first_id", "native_id", "marker")
 _ID = re.compile(r"\w[\w-]{0,99}")
 
 
@@ -97,7 +101,7 @@ def _fits(name: str, item: object) -> bool:
         return isinstance(item, dict)
     if name in ("finished", "failed"):
         return isinstance(item, int)
-    if name in ("first_id", "native_id"):  # they become arguments and file names
+    if name in _NAMES and item is not None:  # they become arguments and file names
         return isinstance(item, str) and _ID.fullmatch(item) is not None
     return isinstance(item, str) or (item is None and _FIELDS[name].default is None)
 
@@ -107,7 +111,7 @@ def settled(card: Card, finish: Finish) -> Card:
 
     A turn that the agent never took up leaves no trace in its history and counts as nothing.
     """
-    idle = dataclasses.replace(card, agent={}, holder={}, turn_id=None, directory=None)
+    idle = dataclasses.replace(card, agent={}, holder={}, turn_id=None, directory=None, marker=None)
     native_id = finish.native_id or card.native_id
     if finish.answered:
         return dataclasses.replace(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -20,11 +21,13 @@ if TYPE_CHECKING:
 __all__ = [
     "INTERRUPT_SECONDS",
     "TERMINATE_SECONDS",
+    "boot_seconds",
     "end_identified",
     "end_leftovers",
     "identity_of",
     "is_alive",
     "marked",
+    "started_since",
 ]
 
 INTERRUPT_SECONDS = 2.0
@@ -78,6 +81,35 @@ def end_leftovers(leftovers: Sequence[psutil.Process]) -> None:
             process.kill()
     psutil.wait_procs(alive, timeout=_LEFTOVER_SECONDS)
 
+
+# --- by their time
+
+
+def boot_seconds() -> float:
+    """Return the seconds since this machine was started: the clock by which processes' own start times are kept."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else _since_boot()
+
+
+def _since_boot() -> float:  # pragma: no cover  # where there is no such clock
+    import psutil
+
+    return time.time() - psutil.boot_time()
+
+
+def started_since(pid: int, since: float) -> list[psutil.Process]:
+    """Return the processes below this one that were started since a moment of ``boot_seconds``."""
+    import psutil
+
+    try:
+        boot = psutil.boot_time()
+        below = psutil.Process(pid).children(recursive=True)
+    except psutil.Error:
+        return []
+    return [each for each in below if each.create_time() - boot >= since - _TICK]
+
+
+_TICK = 0.02
+"""Start times are kept in hundredths of a second."""
 
 # --- by their identity
 

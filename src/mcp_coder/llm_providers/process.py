@@ -27,15 +27,17 @@ from mcp_coder.llm_providers.base import TURN_MARKER
 from mcp_coder.llm_providers.descendants import (
     INTERRUPT_SECONDS,
     TERMINATE_SECONDS,
+    boot_seconds,
     end_leftovers,
     identity_of,
     marked,
+    started_since,
 )
 
 if TYPE_CHECKING:
     import psutil
 
-__all__ = ["Process", "live_processes", "run_briefly"]
+__all__ = ["INTERRUPT_SECONDS", "Process", "boot_seconds", "live_processes", "run_briefly"]
 
 _POSIX = os.name == "posix"
 _SHORTEST_POLL, _LONGEST_POLL = 0.001, 0.02
@@ -49,8 +51,9 @@ class Process:
 
     def __init__(self, popen: subprocess.Popen[bytes], *, marker: str, output: str, errors: str) -> None:
         self._popen = popen
-        self._marker = marker
-        self._errors = errors
+        self.marker = marker
+        """What it and all that it starts carry in ``TURN_MARKER``."""
+        self._errors, self._output_path = errors, output
         self._output = open(output, "rb", buffering=0)  # noqa: SIM115  # closed by close()
         self._partial = bytearray()
         self._unsent = bytearray()
@@ -60,6 +63,8 @@ class Process:
         self._ending = False
         self.interrupted = False
         """Set true when somebody outside asks for this turn to stop."""
+        self.resting = False
+        """Whether no turn is under way in it: it then ends by itself once its stdin is closed."""
         self.started_at = time.time()
         if _POSIX and popen.stdin is not None:
             os.set_blocking(popen.stdin.fileno(), False)
@@ -184,12 +189,32 @@ class Process:
         """Return what was printed behind the last whole line."""
         return bytes(self._partial)
 
-    def stderr(self, limit: int = 64 * 1024) -> str:
-        """Return what it printed on stderr, its middle left out beyond ``limit`` bytes."""
+    def move_output(self, path: str, *, empty: bool = False) -> None:
+        """Let its output stand under another name from here on; ``empty``: begin anew, all of it was read.
+
+        Raises:
+            OSError: it cannot be moved; the old name may be gone.
+        """
+        if empty:
+            os.truncate(self._output_path, 0)  # it appends: what it prints next stands at the beginning
+            self._output.seek(0)
+        os.rename(self._output_path, path)
+        self._output_path = path
+
+    def error_bytes(self) -> int:
+        """Return how much it has printed on stderr."""
+        try:
+            return os.stat(self._errors).st_size
+        except OSError:
+            return 0
+
+    def stderr(self, limit: int = 64 * 1024, *, since: int = 0) -> str:
+        """Return what it printed on stderr behind ``since`` bytes, its middle left out beyond ``limit`` bytes."""
         try:
             with open(self._errors, "rb") as file:
                 size = os.fstat(file.fileno()).st_size
-                if size <= limit:
+                file.seek(since)
+                if size - since <= limit:
                     return file.read().decode("utf-8", "replace")
                 head = file.read(limit // 2)
                 file.seek(size - limit // 2)
@@ -199,12 +224,17 @@ class Process:
 
     # --- ending
 
-    def end(self, *, over: bool, grace: float) -> int | None:
+    def end_tools(self, since: float) -> None:
+        """End what descends from it and was started since a moment of ``boot_seconds``; itself it goes on."""
+        end_leftovers(started_since(self.pid, since))
+
+    def end(self, *, over: bool, grace: float, interrupt: bool = True) -> int | None:
         """End it with everything it started, and return its exit code.
 
         Args:
             over: its turn is over: it is given ``grace`` seconds to exit by itself, and no interrupt.
             grace: those seconds.
+            interrupt: begin with SIGINT; False: it was asked to stop already, in vain.
 
         Nothing else is touched: descendants are told by process id and start time, or by ``TURN_MARKER``.
         Interrupted itself (a second Ctrl-C), it goes straight to SIGKILL. The output can still be read afterwards.
@@ -212,14 +242,14 @@ class Process:
         with self._end_lock:
             if not self._ending:
                 self._ending = True
-                self._end(over, grace)
+                self._end(over, grace, interrupt and not over)
         return self.exit_code()
 
-    def _end(self, over: bool, grace: float) -> None:
+    def _end(self, over: bool, grace: float, interrupt: bool) -> None:
         descendants: dict[int, psutil.Process] = {}
         try:
             self.close_input()
-            self._ladder(over, grace, descendants)
+            self._ladder(over, grace, interrupt, descendants)
         finally:
             self._kill(descendants)
             if self._popen.stdin is not None:
@@ -244,12 +274,14 @@ class Process:
                 self._popen.stdin.close()
         self._popen.returncode = 0  # else its object warns that it was never waited for
 
-    def _ladder(self, over: bool, grace: float, descendants: dict[int, psutil.Process]) -> None:
+    def _ladder(
+        self, over: bool, grace: float, interrupt: bool, descendants: dict[int, psutil.Process]
+    ) -> None:
         self._note(descendants)
         if over and self._exits_within(grace):
             return
         rungs = [(signal.SIGTERM, TERMINATE_SECONDS)]
-        if not over:
+        if interrupt:
             rungs.insert(0, (signal.SIGINT, INTERRUPT_SECONDS))
         for number, seconds in rungs:
             self._note(descendants)
@@ -284,7 +316,7 @@ class Process:
     def _kill(self, descendants: dict[int, psutil.Process]) -> None:
         _kill_group(self._popen)
         leftovers = [child for child in descendants.values() if child.is_running()]
-        leftovers += marked(self._marker, self.started_at, {child.pid for child in leftovers})
+        leftovers += marked(self.marker, self.started_at, {child.pid for child in leftovers})
         end_leftovers(leftovers)
 
 

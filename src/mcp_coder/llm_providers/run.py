@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from mcp_coder.llm_errors import AgentError, InvalidRequestError, LLMError, SessionError
 from mcp_coder.llm_events import Notice, TurnEvent
 from mcp_coder.llm_places import absolute_path
+from mcp_coder.llm_providers.agent_source import AgentSource, StartedForTurn, TurnStart
 from mcp_coder.llm_providers.base import (
     Agent,
     Entry,
@@ -35,7 +36,12 @@ from mcp_coder.llm_providers.descendants import end_leftovers, marked
 from mcp_coder.llm_providers.leases import own_holder
 from mcp_coder.llm_providers.sessions import Held, entered, settle
 from mcp_coder.llm_providers.stopping import ctrl_c_under_way, stops
-from mcp_coder.llm_providers.turn_files import new_turn_files, remove_turn_files, set_aside
+from mcp_coder.llm_providers.turn_files import (
+    is_kept_for_record,
+    new_turn_files,
+    remove_turn_files,
+    set_aside,
+)
 from mcp_coder.llm_requests import TurnRequest
 from mcp_coder.llm_types import LLMResponseDict
 
@@ -59,6 +65,8 @@ def run_turn(
     after_judge: Callable[[TurnEnded], None] | None = None,
     observe: Callable[[TurnEvent], None] | None = None,
     stop: Callable[[], bool] | None = None,
+    agents: AgentSource | None = None,
+    new_id: str | None = None,
 ) -> LLMResponseDict:
     """Run one turn and return the answer.
 
@@ -69,6 +77,8 @@ def run_turn(
         after_judge: called when the turn is judged and before its answer is returned or its error raised.
         observe: is handed the turn's events as they come, in this thread.
         stop: asked ten times a second; true: the turn is stopped and raises ``InterruptedTurnError``.
+        agents: where its agent comes from; None: it is started for this turn, and ends with it.
+        new_id: what a session that this turn begins is to be called, a UUID; None: whatever comes.
 
     Raises:
         LLMError: one of its kinds, see ``llm_errors``; ``session_id`` in it is the session to go on with.
@@ -81,9 +91,18 @@ def run_turn(
     stop_asked = _StopCheck(stop)
     request = prepared(provider, request)
     agent = provider.locate(request, deadline)
-    with entered(provider, request, agent, deadline, stop_asked) as held:
+    with entered(provider, request, agent, deadline, stop_asked, new_id) as held:
         _check_directory(request, held.entry)
-        turn = _Turn(provider, request, agent, held, deadline, stop_asked, observe or _ignore)
+        turn = _Turn(
+            provider,
+            request,
+            agent,
+            held,
+            deadline,
+            stop_asked,
+            observe or _ignore,
+            agents or StartedForTurn(),
+        )
         return turn.run(before_feed, after_judge)
 
 
@@ -175,9 +194,13 @@ class _Turn:
         deadline: Deadline,
         stop: Callable[[], bool],
         observe: Callable[[TurnEvent], None],
+        agents: AgentSource,
     ) -> None:
         self._provider, self._request, self._agent, self._held = provider, request, agent, held
         self._deadline, self._stop, self._observe = deadline, stop, observe
+        self._agents = agents
+        self._borrowed: Live | None = None
+        """An agent that is kept between turns, until it is given back."""
         self._entry = held.entry
         self._files = _new_files()
         self._ids = {"session_id": self._entry.first_id, "turn_id": self._files.turn_id}
@@ -195,13 +218,27 @@ class _Turn:
             outcome = self._process(before_feed)
             again = self._other_way_in(outcome)
             if again is not None:
+                self._give_back(usable=False)
                 self._entry = again
                 set_aside(self._files)
                 outcome = self._process(None)
-            return self._conclude(outcome, after_judge)
+            response, error = self._conclude(outcome, after_judge)
+            self._give_back(usable=not isinstance(error, SessionError))
+            if response is None:
+                assert error is not None  # noqa: S101  # judged one way or the other
+                raise error
+            return response
         finally:
+            self._give_back(usable=False)
             if not self._files_needed:
                 remove_turn_files(self._files.directory)
+
+    def _give_back(self, *, usable: bool) -> None:
+        """Give an agent that lives on back; where the turn's output is still needed, it is of no use any more."""
+        live, self._borrowed = self._borrowed, None
+        if live is not None:
+            wanted = self._files_needed or is_kept_for_record(self._files.directory)
+            self._agents.leave(live, self._held.card if usable and not wanted else None)
 
     def _other_way_in(self, outcome: Outcome) -> Entry | None:
         """Return how else the session can be entered, if the agent refused the first way and there is still time."""
@@ -220,28 +257,43 @@ class _Turn:
         self._log(logging.DEBUG, "turn %s of session %s asks: %s", self._request.question)
         stopped: Stopped | None = "interrupted"
         seconds: float | None = None
+        watched = False
         live, card, since = None, None, time.time()
         try:
-            live = self._provider.start(
-                self._request, agent=self._agent, entry=self._entry, files=self._files, observe=self._observe
-            )
+            live, self._entry = self._agents.take(self._start())
+            self._borrowed = live if live.kept else None
             card = self._write_card(live)
             self._files_needed = True
             if before_feed is not None:
-                before_feed(self._begun())
+                before_feed(self._begun(live))
             if not self._stop():
                 self._fed = True
                 live.feed()
                 stopped, seconds = self._watch(live)
+            watched = True
         finally:
             # Also under Ctrl-C and when a hook fails: nothing that was started is left.
             if live is None:  # interrupted in the middle of starting it
                 end_leftovers(list(marked(self._files.turn_id, since, set())))
             else:
-                outcome = live.close(stopped=stopped, seconds=seconds, grace=self._grace())
+                end = live.finish if watched else live.close
+                outcome = end(stopped=stopped, seconds=seconds, grace=self._grace())
                 self._log(logging.DEBUG, "turn %s of session %s exits with %s", outcome.exit_code)
                 self._settle(card, outcome)
         return outcome
+
+    def _start(self) -> TurnStart:
+        return TurnStart(
+            provider=self._provider,
+            request=self._request,
+            agent=self._agent,
+            entry=self._entry,
+            found=self._held.found,
+            files=self._files,
+            observe=self._observe,
+            deadline=self._deadline,
+            stop=self._stop,
+        )
 
     def _grace(self) -> float:
         """Return how long an agent that has answered may take to exit by itself."""
@@ -263,7 +315,7 @@ class _Turn:
                 f"the session's card could not be written ({error}); its next turn settles it"
             )
 
-    def _begun(self) -> TurnBegun:
+    def _begun(self, live: Live) -> TurnBegun:
         return TurnBegun(
             turn_id=self._files.turn_id,
             request=self._request,
@@ -271,6 +323,7 @@ class _Turn:
             agent=self._agent,
             files=self._files,
             source_id=self._held.source_id,
+            kept=live.kept,
         )
 
     def _write_card(self, live: Live) -> Card:
@@ -290,6 +343,7 @@ class _Turn:
             holder=own_holder(),
             turn_id=self._files.turn_id,
             directory=self._files.directory,
+            marker=live.marker if live.kept else None,
         )
         try:
             self._held.write(card)
@@ -326,7 +380,9 @@ class _Turn:
 
     # --- the verdict
 
-    def _conclude(self, outcome: Outcome, after_judge: Callable[[TurnEnded], None] | None) -> LLMResponseDict:
+    def _conclude(
+        self, outcome: Outcome, after_judge: Callable[[TurnEnded], None] | None
+    ) -> tuple[LLMResponseDict | None, LLMError | None]:
         response, error = self._judged(outcome)
         self._publish(error)
         notices = (
@@ -340,10 +396,7 @@ class _Turn:
         )
         if after_judge is not None:
             after_judge(self._ended(outcome, notices, response, error))
-        if response is None:
-            assert error is not None  # noqa: S101  # judged one way or the other
-            raise error
-        return response
+        return response, error
 
     def _judged(self, outcome: Outcome) -> tuple[LLMResponseDict | None, LLMError | None]:
         try:

@@ -23,7 +23,18 @@ from mcp_coder.llm_providers.leases import Lease, lease_directory, read_card
 from mcp_coder.llm_providers.turn_files import remove_turn_files
 from mcp_coder.llm_requests import TurnRequest
 
-__all__ = ["Held", "entered", "named_session_id", "settle", "settled_session"]
+__all__ = [
+    "Held",
+    "entered",
+    "entry_ahead",
+    "fork_ahead",
+    "leaving",
+    "named_session_id",
+    "reserve",
+    "settle",
+    "settled_session",
+    "wanted_session",
+]
 
 _NAMESPACE = uuid.UUID("5f1c8f2e-7c0c-5d0e-9a55-0a1d8b7f4c21")
 _RESERVE = 5.0
@@ -38,6 +49,11 @@ _STOPPED_WAITING = "stopped before the turn began; nothing was sent"
 def named_session_id(provider: str, name: str) -> str:
     """Return the first id of the session of this name: the same on every machine and after every crash."""
     return str(uuid.uuid5(_NAMESPACE, f"{provider}:{name}"))
+
+
+def reserve(request: TurnRequest) -> float:
+    """Return the seconds that must be left for a turn's own work, behind all waiting."""
+    return _RESERVE if request.timeout is None else max(_RESERVE, request.timeout / 3)
 
 
 class Held:
@@ -76,9 +92,14 @@ class Held:
 
 @contextlib.contextmanager
 def entered(
-    provider: Provider, request: TurnRequest, agent: Agent, deadline: Deadline, stop: Callable[[], bool]
+    provider: Provider,
+    request: TurnRequest,
+    agent: Agent,
+    deadline: Deadline,
+    stop: Callable[[], bool],
+    new_id: str | None = None,
 ) -> Iterator[Held]:
-    """Hold the session that a request is about.
+    """Hold the session that a request is about; ``new_id`` is what one that it begins is to be called.
 
     Raises:
         SessionBusyError: it is in a turn and the request does not want to wait, or cannot any longer.
@@ -87,7 +108,7 @@ def entered(
     """
     with contextlib.ExitStack() as stack:
         try:
-            held = _Entrance(provider, request, agent, deadline, stop, stack).enter()
+            held = _Entrance(provider, request, agent, deadline, stop, stack, new_id).enter()
         except OSError as error:
             raise SessionError(
                 f"the session's lease or card cannot be used ({error}); nothing was sent",
@@ -123,6 +144,110 @@ def settled_session(
         yield card
 
 
+def wanted_session(request: TurnRequest, directory: str) -> str | None:
+    """Return the first id of the session that a request means; callers may know it by a later id. None: a new one."""
+    wanted = request.session_id
+    if request.session is not None:
+        wanted = named_session_id(request.provider, request.session)
+    card = read_card(directory, wanted) if wanted else None
+    return card.first_id if card else wanted
+
+
+def entry_ahead(
+    provider: Provider, request: TurnRequest, agent: Agent, *, new_id: str
+) -> tuple[Entry, Card | None] | None:
+    """Return how the next turn of a session will enter it if nothing happens meanwhile, and the card that says so.
+
+    No lease is held: it is a guess, by which an agent can be started ahead of a prompt. None: somebody is at work in
+    the session, or it cannot be entered; the turn itself will see.
+    """
+    if request.fork:
+        return None
+    directory, cwd = lease_directory(agent.config_dir), _caller_cwd()
+    wanted = wanted_session(request, directory)
+    card = read_card(directory, wanted or new_id)
+    if card is not None and card.agent:
+        return None
+    if wanted is None and card is None:
+        return enter_new(request, new_id=new_id, caller_cwd=cwd), None
+    first_id = wanted or new_id
+    fingerprint = provider.fingerprint(agent, card.native_id if card else first_id)
+    moved = card is None or fingerprint not in (None, card.fingerprint)
+    try:
+        entry = enter_session(
+            request,
+            card,
+            first_id=first_id,
+            known=fingerprint is not None,
+            moved=moved,
+            new_id=str(uuid.uuid4()),
+            caller_cwd=cwd,
+        )
+    except SessionError:
+        return None
+    return entry, card
+
+
+@contextlib.contextmanager
+def leaving(provider: Provider, agent: Agent, first_id: str) -> Iterator[None]:
+    """Have an agent that rests in a session end in here; what it writes on its way out is no turn of anybody.
+
+    The card says by the native session's size whether anybody else went on. Where that was so before, or where
+    a turn of somebody else is under way, the card is left as it is.
+    """
+    with contextlib.ExitStack() as stack:
+        lease = None
+        with contextlib.suppress(SessionBusyError, OSError):
+            lease = Lease.take(lease_directory(agent.config_dir), first_id, wait=0)
+            stack.callback(lease.release)
+        card = lease.card() if lease is not None else None
+        ours = card is not None and card.fingerprint == provider.fingerprint(agent, card.native_id)
+        yield
+        if lease is not None and card is not None and ours and not card.agent:
+            after = provider.fingerprint(agent, card.native_id)
+            if after != card.fingerprint:
+                with contextlib.suppress(OSError):
+                    lease.write_card(dataclasses.replace(card, fingerprint=after))
+
+
+def fork_ahead(
+    provider: Provider, request: TurnRequest, agent: Agent, deadline: Deadline, *, new_id: str
+) -> str | None:
+    """Leave a card that says where a fork begins, before it has a turn; return the point, if one is known.
+
+    None: there is no such point (somebody went on in the session by hand, say): its first turn must fork itself.
+
+    Raises:
+        SessionError: the session cannot be forked.
+        SessionBusyError: it is in a turn, and no finished turn of it is known.
+    """
+    with entered(provider, request, agent, deadline, _never, new_id) as held:
+        entry = held.entry
+        if entry.resume_at is None:
+            return None
+        card = Card(
+            first_id=entry.first_id,
+            native_id=entry.native_id,
+            cwd=entry.cwd,
+            config_dir=agent.config_dir or "",
+            program=agent.program,
+            version=agent.version,
+            origin=entry.resume,
+            origin_point=entry.resume_at,
+        )
+        try:
+            held.write(card)
+        except OSError as error:
+            raise SessionError(
+                f"the fork's card cannot be written ({error})", session_id=request.session_id
+            ) from error
+        return entry.resume_at
+
+
+def _never() -> bool:
+    return False
+
+
 class _Entrance:
     def __init__(
         self,
@@ -132,17 +257,21 @@ class _Entrance:
         deadline: Deadline,
         stop: Callable[[], bool],
         stack: contextlib.ExitStack,
+        new_id: str | None = None,
     ) -> None:
         self._provider, self._request, self._agent = provider, request, agent
         self._deadline, self._stop, self._stack = deadline, stop, stack
         self._directory = lease_directory(agent.config_dir)
         self._caller_cwd = _caller_cwd()
+        self._given_id = new_id
         self._new_id = str(uuid.uuid4())
 
     def enter(self) -> Held:
-        wanted = self._wanted_id()
+        wanted = wanted_session(self._request, self._directory)
+        if wanted is None and self._given_id is not None:
+            wanted = self._given_id  # a turn that failed may have begun it, or one that is under way
         if wanted is None:
-            entry = enter_new(self._request, new_id=self._new_id, caller_cwd=self._caller_cwd)
+            entry = self._begun_now(self._new_id)
             return Held(entry, None, self._take(entry.first_id, wait=0))
         if self._request.fork:
             return self._fork(wanted)
@@ -151,15 +280,6 @@ class _Entrance:
     def idle(self, first_id: str) -> Card | None:
         """Hold a session that is in no turn, and return its card once nobody is at work in it."""
         return self._idle_card(self._take(first_id, wait=0))
-
-    def _wanted_id(self) -> str | None:
-        """Return the first id of the session that is meant; callers may know it by a later id."""
-        request = self._request
-        wanted = request.session_id
-        if request.session is not None:
-            wanted = named_session_id(request.provider, request.session)
-        card = read_card(self._directory, wanted) if wanted else None
-        return card.first_id if card else wanted
 
     # --- going on
 
@@ -174,6 +294,8 @@ class _Entrance:
         if lease.waited:
             self._check_time_left(first_id)
         fingerprint = self._provider.fingerprint(self._agent, card.native_id if card else first_id)
+        if card is None and fingerprint is None and first_id == self._given_id:
+            return Held(self._begun_now(first_id), None, lease)
         moved = card is None or fingerprint not in (None, card.fingerprint)
         entry = enter_session(
             self._request,
@@ -186,17 +308,17 @@ class _Entrance:
         )
         return Held(dataclasses.replace(entry, moved=moved), card, lease)
 
+    def _begun_now(self, new_id: str) -> Entry:
+        return enter_new(self._request, new_id=new_id, caller_cwd=self._caller_cwd)
+
     def _patience(self) -> float:
         """Return how long to wait for somebody else's turn, leaving enough for our own."""
         if self._request.on_busy != "wait":
             return 0.0
-        return max(self._deadline.left() - self._reserve(), 0.0)
-
-    def _reserve(self) -> float:
-        return _RESERVE if self._request.timeout is None else max(_RESERVE, self._request.timeout / 3)
+        return max(self._deadline.left() - reserve(self._request), 0.0)
 
     def _check_time_left(self, first_id: str) -> None:
-        if self._deadline.left() < self._reserve() - _LOOK_SECONDS:
+        if self._deadline.left() < reserve(self._request) - _LOOK_SECONDS:
             raise SessionBusyError(
                 f"session {first_id} came free with too little of the time limit left; nothing was sent",
                 session_id=first_id,
@@ -235,7 +357,7 @@ class _Entrance:
             self._request,
             source,
             source_id=source_id,
-            new_id=self._new_id,
+            new_id=self._given_id if self._request.fork and self._given_id else self._new_id,
             idle=idle,
             fingerprint=fingerprint,
             caller_cwd=self._caller_cwd,
@@ -286,7 +408,7 @@ class _Entrance:
             if grown != size:
                 since, size = time.monotonic(), grown
             silent = time.monotonic() - since > _LONGEST_ORPHAN_SILENCE
-            if silent or self._deadline.left() < self._reserve() + _LADDER_SECONDS:
+            if silent or self._deadline.left() < reserve(self._request) + _LADDER_SECONDS:
                 self._end_orphan(card)
                 return
             if self._stop():
@@ -294,7 +416,7 @@ class _Entrance:
             time.sleep(_LOOK_SECONDS)
 
     def _end_orphan(self, card: Card) -> None:
-        end_identified(card.agent, card.turn_id or "")
+        end_identified(card.agent, card.marker or card.turn_id or "")
         if is_alive(card.agent):  # another user's, say
             raise SessionBusyError(
                 f"the agent of an earlier turn of session {card.first_id} cannot be ended; nothing was sent",
@@ -305,10 +427,20 @@ class _Entrance:
     def _settle(self, card: Card) -> Card:
         """Return the card after the turn of a dead holder, by what its agent had printed."""
         self._end_orphan(card)
-        after = settle(self._provider, self._agent, card, self._provider.read_events(_left_output(card)))
-        if card.directory:
-            remove_turn_files(card.directory)
+        events = self._provider.read_events(_left_output(card))
+        if card.marker is not None:
+            _, events = self._provider.own_events(events, card.turn_id or "")
+        after = settle(self._provider, self._agent, card, events)
+        for directory in filter(None, (card.directory, kept_directory(card))):
+            remove_turn_files(directory)
         return after
+
+
+def kept_directory(card: Card) -> str | None:
+    """Return where the private files of a kept agent stand, beside those of its turns."""
+    if not card.marker or not card.directory:
+        return None
+    return os.path.join(os.path.dirname(card.directory), card.marker)
 
 
 def settle(provider: Provider, agent: Agent, card: Card, events: Sequence[RawEvent]) -> Card:

@@ -17,6 +17,9 @@ __all__ = ["ctrl_c_under_way", "stop_all", "stops"]
 _NOTICE_SECONDS = 0.5
 """How long ``stop_all`` gives the turns' own threads to begin the ladder, which they then climb side by side."""
 
+_RESTING_SECONDS = 2.0
+"""How long an agent in which no turn is under way is given to exit by itself."""
+
 _stops = 0
 
 
@@ -34,12 +37,14 @@ def stop_all() -> None:
     _stops += 1
     for process in live_processes():
         process.interrupted = True
+        if process.resting:
+            process.close_input()  # it exits by itself
     until = time.monotonic() + _NOTICE_SECONDS
     while time.monotonic() < until and not all(process.ending for process in live_processes()):
         time.sleep(0.01)
     for process in live_processes():
         # Its thread does not look any more, or is this very one; where it does, this waits for it.
-        process.end(over=False, grace=0)
+        process.end(over=process.resting, grace=_RESTING_SECONDS)
 
 
 def stops() -> int:

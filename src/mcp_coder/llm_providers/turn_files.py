@@ -20,13 +20,16 @@ from mcp_coder.llm_providers.base import TurnFiles
 from mcp_coder.llm_serialization import write_file_atomically
 
 __all__ = [
+    "is_kept_for_record",
     "keep_for_record",
     "kept_for_record",
     "new_turn_files",
     "new_turn_id",
+    "owned_directories",
     "recorded",
     "remove_forgotten_files",
     "remove_turn_files",
+    "say_owner",
     "set_aside",
 ]
 
@@ -63,8 +66,13 @@ def set_aside(files: TurnFiles) -> None:
 
 def remove_turn_files(directory: str) -> None:
     """Remove the private directory of a turn, if it is still there and no record waits for it."""
-    if not os.path.exists(os.path.join(directory, _JOURNAL)):
+    if not is_kept_for_record(directory):
         shutil.rmtree(directory, ignore_errors=True)
+
+
+def is_kept_for_record(directory: str) -> bool:
+    """Return whether a record waits for what is in this directory."""
+    return os.path.exists(os.path.join(directory, _JOURNAL))
 
 
 # --- turns that are recorded: what the agent printed stays until it is in the record
@@ -99,6 +107,27 @@ def remove_forgotten_files(seconds: float) -> None:
                 remove_turn_files(directory)
 
 
+# --- files of agents that are kept between turns: theirs as long as the process lives that keeps them
+
+_OWNER = "owner.json"
+
+
+def say_owner(directory: str, owner: Mapping[str, object]) -> None:
+    """Say which process this directory belongs to: once that is gone, whoever comes across it may remove it.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    file = os.open(os.path.join(directory, _OWNER), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with open(file, "w", encoding="ascii") as stream:
+        json.dump(owner, stream)
+
+
+def owned_directories() -> Iterator[tuple[str, Mapping[str, object]]]:
+    """Return the directories that belong to a process, each with what ``say_owner`` said."""
+    return _marked_directories(_OWNER)
+
+
 def _last_written(directory: str) -> float:
     return max(os.stat(each).st_mtime for each in (directory, *_files_in(directory)))
 
@@ -109,6 +138,10 @@ def _files_in(directory: str) -> list[str]:
 
 def kept_for_record() -> Iterator[tuple[str, Mapping[str, object]]]:
     """Return the directories that records wait for, each with its journal."""
+    return _marked_directories(_JOURNAL)
+
+
+def _marked_directories(mark: str) -> Iterator[tuple[str, Mapping[str, object]]]:
     try:
         turns = os.path.join(state_directory(), "turns")
         names = sorted(os.listdir(turns))
@@ -116,7 +149,7 @@ def kept_for_record() -> Iterator[tuple[str, Mapping[str, object]]]:
         return
     for name in names:
         directory = os.path.join(turns, name)
-        with contextlib.suppress(OSError, ValueError), open(os.path.join(directory, _JOURNAL), "rb") as file:
-            journal = json.loads(file.read())
-            if isinstance(journal, dict):
-                yield directory, journal
+        with contextlib.suppress(OSError, ValueError), open(os.path.join(directory, mark), "rb") as file:
+            told = json.loads(file.read())
+            if isinstance(told, dict):
+                yield directory, told

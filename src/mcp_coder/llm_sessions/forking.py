@@ -11,15 +11,17 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from mcp_coder.llm_errors import InvalidRequestError, SessionError
+from mcp_coder.llm_errors import InvalidRequestError, SessionError, SessionNotFoundError, StoreError
 from mcp_coder.llm_providers.cards import Card
 from mcp_coder.llm_providers.leases import Lease, lease_directory
+from mcp_coder.llm_sessions.stores import not_recorded
 from mcp_coder.llm_store.base import SessionRecord
 
 if TYPE_CHECKING:
+    from mcp_coder.llm_sessions.stores import Recording
     from mcp_coder.llm_store.base import Store, TurnRecord
 
-__all__ = ["fork_session"]
+__all__ = ["fork_session", "record_fork"]
 
 
 def fork_session(store: Store, session_id: str, *, at: int | None = None) -> SessionRecord:
@@ -42,7 +44,7 @@ def fork_session(store: Store, session_id: str, *, at: int | None = None) -> Ses
     """
     parent = store.session(session_id)
     turn = _last_shared_turn(store, session_id, at)
-    fork = _record(parent, turn)
+    fork = _record(parent, str(uuid.uuid4()), turn.number)
     _write_card(fork, turn)
     store.add_session(fork)
     return fork
@@ -66,16 +68,37 @@ def _last_shared_turn(store: Store, session_id: str, at: int | None) -> TurnReco
     )
 
 
-def _record(parent: SessionRecord, turn: TurnRecord) -> SessionRecord:
+def record_fork(recording: Recording, parent_id: str, fork_id: str, point: str) -> None:
+    """Record a fork that begins at a native message, where its parent is recorded; it has no turn yet.
+
+    Raises:
+        StoreError: a named store cannot take it.
+    """
+    store = recording.store
+    if store is None:
+        return
+    try:
+        parent = store.session(parent_id)
+        at = (turn.number for turn in store.turns(parent_id, newest_first=True) if turn.point == point)
+        store.add_session(_record(parent, fork_id, next(at, None)))
+    except SessionNotFoundError:
+        return
+    except StoreError as error:
+        if recording.named:
+            raise
+        not_recorded(error)
+
+
+def _record(parent: SessionRecord, fork_id: str, parent_turn: int | None) -> SessionRecord:
     now = datetime.now(UTC)
     return dataclasses.replace(
         parent,
-        session_id=str(uuid.uuid4()),
+        session_id=fork_id,
         native_id=None,
         name=None,
         tags=(),
         parent_id=parent.session_id,
-        parent_turn=turn.number,
+        parent_turn=parent_turn,
         created_at=now,
         updated_at=now,
         turns=0,

@@ -7,20 +7,19 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from mcp_coder.llm_errors import InvalidRequestError, SessionNotFoundError
 from mcp_coder.llm_providers import provider_named
-from mcp_coder.llm_sessions.records import Reading
+from mcp_coder.llm_sessions.records import WARM, Reading
 
 if TYPE_CHECKING:
-    from decimal import Decimal
-
     from mcp_coder.llm_events import Usage
     from mcp_coder.llm_providers.base import Entry, Provider, RawEvent
-    from mcp_coder.llm_store.base import Store, TurnRecord
+    from mcp_coder.llm_store.base import Store, TurnRecord, UsageRow
 
-__all__ = ["baseline_before", "read_turn", "recompute"]
+__all__ = ["baseline_before", "read_turn", "recompute", "usage_of_session"]
 
 
 def baseline_before(store: Store, entry: Entry, source_id: str | None) -> dict[str, object]:
@@ -32,7 +31,7 @@ def baseline_before(store: Store, entry: Entry, source_id: str | None) -> dict[s
         source_id: the session that it forks, if it does.
 
     Returns:
-        What ``Provider.usage`` takes: ``counter``, ``contiguous``, ``forked``, ``first``.
+        What ``Provider.usage`` takes: ``counter``, ``contiguous``, ``forked``, ``first``, ``same_process``.
     """
     found, contiguous = _last_counter(store.turns(entry.first_id, newest_first=True))
     parent_id = None if found is not None else source_id or _parent_of(store, entry.first_id)
@@ -41,7 +40,13 @@ def baseline_before(store: Store, entry: Entry, source_id: str | None) -> dict[s
         found, contiguous = _last_counter(store.turns(parent_id, newest_first=True))
         parent_id = _parent_of(store, parent_id)
     begun = found is None and not forked and entry.begin is not None
-    return {"counter": found, "contiguous": contiguous and not entry.moved, "forked": forked, "first": begun}
+    before = {
+        "counter": found,
+        "contiguous": contiguous and not entry.moved,
+        "forked": forked,
+        "first": begun,
+    }
+    return {**before, **({"same_process": True} if entry.warm else {})}
 
 
 def _parent_of(store: Store, session_id: str) -> str | None:
@@ -62,16 +67,42 @@ def _last_counter(newest_first: Iterator[TurnRecord]) -> tuple[Mapping[str, obje
 
 
 def read_turn(
-    provider: Provider, events: Sequence[RawEvent], version: str, baseline: Mapping[str, object] | None
+    provider: Provider,
+    events: Sequence[RawEvent],
+    version: str,
+    baseline: Mapping[str, object] | None,
+    *,
+    between: Sequence[RawEvent] = (),
 ) -> Reading:
-    """Return what a turn's events say of what it used."""
+    """Return what a turn's events say of what it used.
+
+    What a kept agent did of its own accord before it (``between``) is on this turn's bill. A turn that was killed has
+    none: all that it and they used is then in what a later total shows beyond its baseline.
+    """
+    counted = (*between, *events) if provider.counter(events) is not None else events
     return Reading(
-        usage=provider.usage(events, version=version, baseline=baseline),
+        usage=provider.usage(counted, version=version, baseline=baseline),
         version=provider.reading,
-        counter=provider.counter(events),
+        counter=provider.counter(counted),
         model=provider.main_model(events),
         finish=provider.finish(events),
     )
+
+
+def usage_of_session(store: Store | None, session_id: str) -> UsageRow:
+    """Return what the recorded turns of a session used, summed; nothing where nothing is recorded."""
+    from mcp_coder.llm_store.reports import UsageRow
+
+    nothing = Decimal(0)
+    none = UsageRow(key=session_id, turns=0, cost_usd=nothing, unaccounted_turns=0, unrecorded_usd=nothing)
+    if store is None:
+        return none
+    try:
+        session = store.session(session_id)
+    except SessionNotFoundError:
+        return none
+    names = {field.name for field in dataclasses.fields(UsageRow)} - {"key", "models"}
+    return UsageRow(key=session_id, **{name: getattr(session, name) for name in names})
 
 
 def recompute(store: Store) -> Iterator[tuple[str, bool]]:
@@ -102,7 +133,8 @@ def _reread(store: Store, provider: Provider, turn: TurnRecord) -> bool:
     events = store.events(turn.turn_id)
     if not events:
         return False  # imported without them, or nothing was printed: there is nothing better than what stands there
-    reading = read_turn(provider, events, turn.agent_version, turn.baseline)
+    between, events = provider.own_events(events, turn.turn_id) if turn.options.get(WARM) else ((), events)
+    reading = read_turn(provider, events, turn.agent_version, turn.baseline, between=between)
     if reading.version == turn.reading and reading.model == turn.model and _alike(reading.usage, turn.usage):
         return False
     store.reread_turn(turn.turn_id, reading.usage, reading=reading.version, model=reading.model)

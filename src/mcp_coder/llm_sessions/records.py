@@ -14,6 +14,7 @@ from mcp_coder._version import __version__
 from mcp_coder.llm_errors import InterruptedTurnError, LLMError, LLMTimeoutError
 from mcp_coder.llm_requests import TurnRequest
 from mcp_coder.llm_store.base import NewTurn, TurnEnding
+from mcp_coder.llm_store.frozen_records import Record, record
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -23,14 +24,16 @@ if TYPE_CHECKING:
     from mcp_coder.llm_store.redact import Redactor
     from mcp_coder.llm_types import LLMResponseDict
 
-__all__ = ["Reading", "ending_from", "new_turn", "request_of"]
+__all__ = ["WARM", "Reading", "ending_from", "new_turn", "request_of"]
 
+WARM = "warm"
+"""Among the options of a journal: the agent is one that is kept between turns."""
 _ELSEWHERE = {"question", "provider", "method", "session_id", "session", "cwd", "model", "env"}
 """What a record has in fields of its own; of ``env`` only the names are kept."""
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class Reading:
+@record(frozen=True, kw_only=True)
+class Reading(Record):
     """What was worked out of a turn's events: what it used, and where it left the session.
 
     Attributes:
@@ -64,7 +67,7 @@ def new_turn(
     """
     request, entry = begun.request, begun.entry
     prompt, in_prompt = redactor.text(request.question)
-    options, in_options = redactor.value(_options(request))
+    options, in_options = redactor.value({**_options(request), **({WARM: True} if begun.kept else {})})
     if redact is not True:
         options = {**cast("Mapping[str, object]", options), "redact": _kept_choice(redact, redactor)}
     return NewTurn(
@@ -140,7 +143,7 @@ def ending_from(
     kept = {
         "answer": answer,
         "error": None if error is None else _error(error),
-        "events": list(outcome.events),
+        "events": [*outcome.between, *outcome.events],
         "notices": list(notices),
     }
     clean, redactions = redactor.value(kept)

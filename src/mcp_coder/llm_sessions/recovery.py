@@ -26,10 +26,12 @@ from mcp_coder.llm_providers.turn_files import (
     remove_forgotten_files,
     remove_turn_files,
 )
+from mcp_coder.llm_providers.warm import remove_abandoned_files
 from mcp_coder.llm_sessions.ledger import read_turn
-from mcp_coder.llm_sessions.records import ending_from, request_of
+from mcp_coder.llm_sessions.records import WARM, ending_from, request_of
 from mcp_coder.llm_sessions.redaction import redactor_of
 from mcp_coder.llm_store.base import TurnEnding
+from mcp_coder.llm_store.frozen_records import Record, record
 
 if TYPE_CHECKING:
     from mcp_coder.llm_providers.base import Provider
@@ -43,8 +45,8 @@ _FORGOTTEN_SECONDS = 7 * 86_400.0
 """How old the files of a turn must be that nobody refers to any more."""
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class Recovered:
+@record(frozen=True, kw_only=True)
+class Recovered(Record):
     """What became of a turn that was ``started``.
 
     Attributes:
@@ -121,7 +123,10 @@ def settle_turn(store: Store, provider: Provider, turn: TurnRecord) -> str:
     output = os.path.join(turn.directory or "", "output.jsonl")
     printed, ended_at = _read(output)
     events = provider.read_events(printed)
-    outcome = _outcome(turn, events)
+    between: tuple[Mapping[str, object], ...] = ()
+    if turn.options.get(WARM):
+        between, events = provider.own_events(events, turn.turn_id)
+    outcome = _outcome(turn, events, between)
     if provider.refused_entry(outcome) is not None:
         store.discard_turn(turn.turn_id)
         state = "discarded"
@@ -144,13 +149,16 @@ def _read(output: str) -> tuple[bytes, datetime]:
         return b"", datetime.now(UTC)
 
 
-def _outcome(turn: TurnRecord, events: tuple[Mapping[str, object], ...]) -> Outcome:
+def _outcome(
+    turn: TurnRecord, events: tuple[Mapping[str, object], ...], between: tuple[Mapping[str, object], ...]
+) -> Outcome:
     native = turn.native_id or turn.session_id
     return Outcome(
         entry=Entry(first_id=turn.session_id, resume=native, cwd=turn.cwd or ""),
         agent=Agent(program="", version=turn.agent_version, config_dir=turn.config_dir, env={}),
         method=turn.method,
         events=events,
+        between=between,
         exit_code=0,
     )
 
@@ -170,7 +178,9 @@ def _ending(
         response=response,
         error=error,
         notices=(_AFTERWARDS,),
-        reading=read_turn(provider, outcome.events, outcome.agent.version, turn.baseline),
+        reading=read_turn(
+            provider, outcome.events, turn.agent_version, turn.baseline, between=outcome.between
+        ),
         redactor=redactor_of(turn),
     )
 
@@ -198,6 +208,7 @@ def _sweep(store: Store, session_id: str | None) -> None:
         if _is_ended(store, os.path.basename(directory)):
             recorded(directory)
             remove_turn_files(directory)
+    remove_abandoned_files()
     remove_forgotten_files(_FORGOTTEN_SECONDS)
 
 

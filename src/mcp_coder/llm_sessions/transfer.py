@@ -216,8 +216,8 @@ def _markdown(export: _Export) -> Iterator[bytes]:
             yield turn_section(whole.turn, _told(whole)).encode()
 
 
-_READERS = {"claude": ("mcp_coder.llm_providers.claude.parse", "turn_events")}
-"""Provider -> where the function is that reads one of its raw events. To add an agent, add its row."""
+_READERS = {"claude": ("mcp_coder.llm_providers.claude.telling", "told_in")}
+"""Provider -> where the function is that reads its raw events. To add an agent, add its row."""
 
 
 def _told(whole: WholeTurn) -> Iterator[TurnEvent]:
@@ -225,9 +225,10 @@ def _told(whole: WholeTurn) -> Iterator[TurnEvent]:
     if whole.turn.provider not in _READERS:
         return
     module, name = _READERS[whole.turn.provider]
-    read: Callable[[Mapping[str, object]], Sequence[TurnEvent]] = getattr(import_module(module), name)
-    for event in whole.events:
-        yield from read(event)
+    read: Callable[[Iterable[Mapping[str, object]]], Iterable[TurnEvent]] = getattr(
+        import_module(module), name
+    )
+    yield from read(whole.events)
 
 
 EXPORT_FORMATS: Mapping[str, Callable[[_Export], Iterator[bytes]]] = {"jsonl": _jsonl, "markdown": _markdown}

@@ -24,11 +24,14 @@ from mcp_coder.llm_sessions.records import ending_from, new_turn
 from mcp_coder.llm_sessions.recovery import settle_left_turns, settle_turn
 from mcp_coder.llm_sessions.redaction import new_redactor
 from mcp_coder.llm_sessions.stores import chosen_store, not_recorded
+from mcp_coder.llm_sessions.watching import Watching
 
 if TYPE_CHECKING:
-    from mcp_coder.llm_events import TurnEvent
+    from mcp_coder.llm_events import TurnEvent, Usage
+    from mcp_coder.llm_providers.agent_source import AgentSource
     from mcp_coder.llm_providers.base import Provider, TurnBegun, TurnEnded
     from mcp_coder.llm_requests import TurnRequest
+    from mcp_coder.llm_sessions.stores import Recording
     from mcp_coder.llm_store.base import Store, TurnRecord
     from mcp_coder.llm_store.redact import Redactor
     from mcp_coder.llm_types import LLMResponseDict
@@ -43,6 +46,8 @@ def record_turn(
     redact: bool | Sequence[str] = True,
     observe: Callable[[TurnEvent], None] | None = None,
     stop: Callable[[], bool] | None = None,
+    agents: AgentSource | None = None,
+    new_id: str | None = None,
 ) -> LLMResponseDict:
     """Run one turn, record it, and return the answer.
 
@@ -50,7 +55,9 @@ def record_turn(
         request: what is asked.
         store: where it is recorded: an open store, a URL, ``"off"``; None: as ``MCP_CODER_STORE`` says, or the default.
         redact: whether secrets are taken out of the record; patterns of your own are added to the known ones.
-        observe, stop: as ``run_turn``.
+        observe: is handed the turn's events as they come, in this thread; the last are what it used, where that is
+            known, and ``TurnFinished``.
+        stop, agents, new_id: as ``run_turn``.
 
     Raises:
         LLMError: as ``run_turn``; ``StoreError`` where a named store cannot take the turn. Before the agent was given
@@ -59,22 +66,35 @@ def record_turn(
     provider = provider_named(request.provider)
     request = prepared(provider, request)  # what is wrong with it is said before a store is made
     redactor = new_redactor(request.env, redact)
+    watching = None if observe is None else Watching(observe)
     with chosen_store(store) as recording:
-        if recording.store is None:
-            return run_turn(provider, request, observe=observe, stop=stop)
-        recorder = _Recorder(provider, recording.store, redactor, named=recording.named, redact=redact)
+        recorder = _recorder(recording, provider, redactor, redact)
         try:
-            return run_turn(
+            response = run_turn(
                 provider,
                 request,
-                before_feed=recorder.begin,
-                after_judge=recorder.end,
-                observe=observe,
+                before_feed=recorder.begin if recorder else None,
+                after_judge=recorder.end if recorder else None,
+                observe=watching,
                 stop=stop,
+                agents=agents,
+                new_id=new_id,
             )
         except BaseException:
-            recorder.abandon()
+            if recorder is not None:
+                recorder.abandon()
             raise
+    if watching is not None:
+        watching.finish(response, recorder.usage if recorder else None)
+    return response
+
+
+def _recorder(
+    recording: Recording, provider: Provider, redactor: Redactor, redact: bool | Sequence[str]
+) -> _Recorder | None:
+    if recording.store is None:
+        return None
+    return _Recorder(provider, recording.store, redactor, named=recording.named, redact=redact)
 
 
 class _Recorder:
@@ -93,6 +113,8 @@ class _Recorder:
         self._named, self._redact = named, redact
         self._open: TurnRecord | None = None
         """The journal of this turn, as long as it has not ended."""
+        self.usage: Usage | None = None
+        """What the turn used, once it is recorded."""
 
     # --- before the agent is given the prompt
 
@@ -156,10 +178,17 @@ class _Recorder:
             response=ended.response,
             error=ended.error,
             notices=ended.notices,
-            reading=read_turn(self._provider, outcome.events, outcome.agent.version, turn.baseline),
+            reading=read_turn(
+                self._provider,
+                outcome.events,
+                outcome.agent.version,
+                turn.baseline,
+                between=outcome.between,
+            ),
             redactor=self._redactor,
         )
         self._store.end_turn(turn.turn_id, ending)
+        self.usage = ending.usage
 
     def _not_recorded(self, turn: TurnRecord, ended: TurnEnded, error: Exception) -> None:
         """Hand the answer over without its record; the agent's output stays, and recovery records it later."""

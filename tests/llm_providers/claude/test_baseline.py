@@ -128,6 +128,9 @@ BASELINES: dict[str, tuple[dict[str, object] | None, Baseline]] = {
     "it may have moved": (known({**WITH_MODELS, "open": True}), Baseline(total=TOTAL)),
     "a fork": (known(COUNTER, forked=True), Baseline(total=TOTAL, contiguous=True, forked=True)),
     "a fork of what nobody recorded": (known(None, forked=True), Baseline(forked=True)),
+    "the same process": (known(COUNTER, same_process=True), Baseline(total=TOTAL, contiguous=True, same_process=True)),
+    "the same process, as junk": (known(COUNTER, same_process="yes"), Baseline(total=TOTAL, contiguous=True)),
+    "the same process, without a counter": (known(None, same_process=True), Baseline()),
     "junk": (known({"total_cost_usd": "1", "models": [1]}), Baseline()),
     "junk in it": (known({**COUNTER, "began_usd": [], "models": 1}), Baseline(total=TOTAL, contiguous=True)),
 }  # fmt: skip

@@ -15,6 +15,7 @@ from mcp_coder.llm_errors import InvalidRequestError
 from mcp_coder.llm_providers.base import Entry
 from mcp_coder.llm_providers.claude.claude_executable_finder import locate_claude
 from mcp_coder.llm_providers.claude.command import (
+    KEPT_ENVIRONMENT,
     MAX_SCHEMA_BYTES,
     OPTIONS,
     CommandLine,
@@ -85,6 +86,15 @@ def test_the_entry_becomes_arguments(entry: dict[str, object], arguments: list[s
 
 def test_a_plain_request_needs_no_file() -> None:
     assert _line() == CommandLine(argv=(*FIXED, f"--session-id={ID}"), files={})
+
+
+def test_a_program_that_is_kept_says_which_prompt_it_takes_up() -> None:
+    plain = _line(model="haiku")
+    request = new_request("Hi", model="haiku")
+    kept = command_line(request, program="/bin/claude", entry=BEGIN, directory="/run/t", kept=True)
+    assert kept.files == plain.files
+    assert kept.argv == (*FIXED, "--replay-user-messages", *plain.argv[len(FIXED) :])
+    assert "--replay-user-messages" not in plain.argv
 
 
 # --- Options --------------------------------------------------------------------------------------------------------
@@ -268,6 +278,13 @@ def test_the_requests_own_variables_win_but_not_over_the_marker() -> None:
 def test_the_program_is_asked_to_say_when_it_is_idle() -> None:
     parent = {"CLAUDE_CODE_SDK_READS_SESSION_STATE": "outer"}
     assert child_environment(parent, {}, turn_id="t")["CLAUDE_CODE_SDK_READS_SESSION_STATE"] == "1"
+
+
+def test_a_kept_program_writes_its_session_before_its_answer_and_callers_may_say_otherwise() -> None:
+    assert KEPT_ENVIRONMENT == {"CLAUDE_CODE_EAGER_FLUSH": "1"}
+    assert KEPT_ENVIRONMENT.keys().isdisjoint(child_environment({"PATH": "/bin"}, {}, turn_id="t"))
+    given = child_environment({"CLAUDE_CODE_EAGER_FLUSH": "0"}, {}, turn_id="t")
+    assert given["CLAUDE_CODE_EAGER_FLUSH"] == "0"
 
 
 def test_an_empty_config_dir_counts_as_none() -> None:

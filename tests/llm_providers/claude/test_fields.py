@@ -94,5 +94,32 @@ def test_answer(events: list[dict[str, object]], answer: object) -> None:
     assert fields.answer_in(events) == answer
 
 
+@pytest.mark.parametrize(
+    ("event", "report"),
+    [
+        pytest.param(RESULT, False, id="no_origin"),
+        pytest.param(ASKED, False, id="asked_by_people"),
+        pytest.param(REPORT, True, id="a_report"),
+        pytest.param({**RESULT, "origin": "task-notification"}, False, id="junk"),
+    ],
+)
+def test_answers_report(event: Mapping[str, object], report: bool) -> None:
+    assert fields.answers_report(event) is report
+
+
+@pytest.mark.parametrize(
+    ("event", "echo"),
+    [
+        pytest.param({"type": "user", "uuid": "p1", "isReplay": True}, True, id="the_echo"),
+        pytest.param({"type": "user", "uuid": "p2", "isReplay": True}, False, id="of_another_prompt"),
+        pytest.param({"type": "user", "uuid": "p1"}, False, id="a_message_of_that_id"),
+        pytest.param({"type": "user", "uuid": "p1", "isReplay": "true"}, False, id="junk"),
+        pytest.param({}, False, id="nothing"),
+    ],
+)
+def test_echo(event: Mapping[str, object], echo: bool) -> None:
+    assert fields.is_echo(event, "p1") is echo
+
+
 def test_all_results_are_kept() -> None:
     assert fields.results_in([RESULT, {"type": "system"}, REPORT]) == (RESULT, REPORT)

@@ -13,7 +13,7 @@ import pytest
 from mcp_coder.llm_errors import AgentNotFoundError
 from mcp_coder.llm_events import TurnEvent
 from mcp_coder.llm_providers.base import Agent, Entry, Outcome, TurnFiles
-from mcp_coder.llm_providers.claude.live import ClaudeLive, user_message
+from mcp_coder.llm_providers.claude.live import ClaudeLive, as_line, user_message
 from mcp_coder.llm_providers.turn_files import new_turn_files
 from mcp_coder.llm_requests import new_request
 from mcp_coder.testing import Exit, FakeClaude, Print, PrintBytes, Script, Turn, WaitForPrompt
@@ -64,7 +64,7 @@ def to_the_end(live: ClaudeLive) -> Outcome:
 
 
 def test_a_prompt_travels_as_ascii() -> None:
-    line = user_message("grüß\n\u2028 \U0001f600 dich")
+    line = as_line(user_message("grüß\n\u2028 \U0001f600 dich"))
     assert line.isascii()
     assert line.count(b"\n") == 1
     assert json.loads(line)["message"]["content"] == "grüß\n\u2028 \U0001f600 dich"
@@ -168,7 +168,7 @@ def test_pieces_of_text_are_shown_and_not_kept(start: Start, fake_claude: FakeCl
     fake_claude.script(Turn(before=(delta,)))
     seen: list[TurnEvent] = []
     outcome = to_the_end(start(observe=seen.append))
-    assert [type(each).__name__ for each in seen] == ["SessionStarted", "TextDelta"]
+    assert [type(each).__name__ for each in seen] == ["SessionStarted", "TextDelta", "TextDelta"]
     assert "stream_event" not in [event["type"] for event in outcome.events]
 
 

@@ -6,15 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mcp_coder.llm_errors import ResponseFormatError
-from mcp_coder.llm_events import Retry, SessionStarted, TextDelta, ToolFinished, ToolStarted, TurnEvent
-from mcp_coder.llm_providers.base import RawEvent
 from mcp_coder.llm_providers.claude.parse import (
     Reading,
     event_in,
     is_delta,
     parse_cli_json_string,
     read_output,
-    turn_events,
 )
 
 SAMPLES = Path(__file__).parents[2] / "data" / "claude-code-2.1.330"
@@ -141,100 +138,6 @@ def test_a_cut_real_stream_keeps_what_came_before() -> None:
 def test_deep_nesting_is_left_unread() -> None:
     deep = "[" * 100_000
     assert read_output(f'{deep}\n{{"a": 1}}\n'.encode()) == Reading(events=(A,), unread=(deep,))
-
-
-# --- what a watcher is told
-
-RETRY = {"type": "system", "subtype": "api_retry"}
-
-
-def user(*blocks: object) -> RawEvent:
-    return {"type": "user", "message": {"content": list(blocks)}}
-
-
-def delta(parent: str | None, **fields: object) -> RawEvent:
-    return {"type": "stream_event", "parent_tool_use_id": parent, "event": {"delta": fields}}
-
-
-@pytest.mark.parametrize(
-    ("event", "told"),
-    [
-        pytest.param(
-            {
-                "type": "system",
-                "subtype": "init",
-                "session_id": "s",
-                "model": "m",
-                "claude_code_version": "2.1.330",
-            },
-            (SessionStarted(session_id="s", model="m", version="2.1.330"),),
-            id="init",
-        ),
-        pytest.param({"type": "system", "subtype": "init"}, (SessionStarted(session_id=""),), id="init_bare"),
-        pytest.param(
-            {**RETRY, "attempt": 2, "error_status": 529, "retry_delay_ms": 1071},
-            (Retry(attempt=2, status=529, delay=1.071),),
-            id="retry",
-        ),
-        pytest.param({**RETRY, "error_status": None}, (Retry(attempt=1),), id="retry_bare"),
-        pytest.param(delta(None, type="text_delta", text="Hi"), (TextDelta(text="Hi"),), id="text"),
-        pytest.param(delta("toolu_1", type="text_delta", text="Hi"), (), id="text_of_a_sub_agent"),
-        pytest.param(delta(None, type="input_json_delta", partial_json="{"), (), id="other_delta"),
-        pytest.param({"type": "stream_event", "event": {"type": "message_stop"}}, (), id="no_delta"),
-        pytest.param(
-            {
-                "type": "assistant",
-                "message": {
-                    "content": [
-                        {"type": "text"},
-                        {"type": "tool_use", "id": "t", "name": "Bash", "input": {}},
-                    ]
-                },
-            },
-            (ToolStarted(call_id="t", name="Bash", input={}),),
-            id="tool_use",
-        ),
-        pytest.param(
-            user({"type": "text"}, {"type": "tool_result", "tool_use_id": "t", "content": "out"}),
-            (ToolFinished(call_id="t", output="out"),),
-            id="tool_result",
-        ),
-        pytest.param(
-            user(
-                {
-                    "type": "tool_result",
-                    "tool_use_id": "t",
-                    "content": [{"type": "text", "text": "no"}],
-                    "is_error": True,
-                }
-            ),
-            (ToolFinished(call_id="t", output="no", is_error=True),),
-            id="tool_result_bad",
-        ),
-        pytest.param({"type": "user", "message": {"content": "words"}}, (), id="user_words"),
-        pytest.param({"type": "system", "subtype": "status"}, (), id="other_system"),
-        pytest.param({"type": "result"}, (), id="result"),
-        pytest.param({}, (), id="empty"),
-    ],
-)
-def test_turn_events(event: RawEvent, told: tuple[TurnEvent, ...]) -> None:
-    assert turn_events(event) == told
-
-
-def test_a_real_stream_is_told_in_order() -> None:
-    told = [each for event in read_output(sample("stream_partial")).events for each in turn_events(event)]
-    assert [type(each) for each in told] == [SessionStarted, TextDelta]
-    tools = [each for event in read_output(sample("stream_tool_use")).events for each in turn_events(event)]
-    assert [type(each) for each in tools] == [SessionStarted, ToolStarted, ToolFinished]
-    assert tools[2] == ToolFinished(call_id="toolu_10021629a5c24c17", output="hello from the tool")
-
-
-def test_real_retries_are_told() -> None:
-    told = [each for event in read_output(sample("live_api_error_529")).events for each in turn_events(event)]
-    assert [each for each in told if isinstance(each, Retry)] == [
-        Retry(attempt=1, status=529, delay=0.591),
-        Retry(attempt=2, status=529, delay=1.071),
-    ]
 
 
 def test_deltas_and_only_they_are_not_kept() -> None:

@@ -67,6 +67,7 @@ AFTER_A_DOLLAR = dataclasses.replace(AFTER_TEN, models=None)
 SINCE_TEN = dataclasses.replace(AFTER_TEN, contiguous=False)
 NOTHING = Baseline()
 FORK = dataclasses.replace(AFTER_TEN, forked=True)
+SAME_PROCESS = dataclasses.replace(AFTER_TEN, same_process=True)
 OLD_FORK = dataclasses.replace(SINCE_TEN, forked=True)
 
 # turn, basis, baseline -> cost, the baseline that was taken, unrecorded dollars
@@ -124,6 +125,9 @@ SHARES = {
     "old version, dollars only": (printed(10, "3", None), PER_PROCESS, NOTHING, "3", "0", "0"),
     "old version, no total": (printed(10, None, None), PER_PROCESS, NOTHING, None, None, None),
     # Totals of either.
+    "old version, same process": (printed(10, "2", models(20)), PER_PROCESS, SAME_PROCESS, "1", "1", "0"),
+    "old version, same process, side work": (printed(10, "3", models(20, 10)), PER_PROCESS, SAME_PROCESS, "2", "1", "0"),
+    "unknown version, same process, side work": (printed(10, "2.5", models(20, 5)), UNKNOWN, SAME_PROCESS, "1.5", "1", "0"),
     "unknown version, first turn": (printed(10, "1.5", models(10, 5)), UNKNOWN, FIRST, "1.5", "0", "0"),
     "unknown version, goes on": (printed(10, "2", models(20)), UNKNOWN, AFTER_TEN, "1", "1", "0"),
     "unknown version, begins anew": (printed(10, "1", models(10)), UNKNOWN, AFTER_TEN, "1", "0", "0"),

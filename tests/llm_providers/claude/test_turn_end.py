@@ -5,7 +5,13 @@ import pytest
 
 from mcp_coder.llm_providers.base import Finish, RawEvent
 from mcp_coder.llm_providers.claude.parse import read_output
-from mcp_coder.llm_providers.claude.turn_end import TurnTracker, finish, is_failure, is_local_command
+from mcp_coder.llm_providers.claude.turn_end import (
+    TurnTracker,
+    finish,
+    is_failure,
+    is_local_command,
+    own_events,
+)
 
 SAMPLES = Path(__file__).parents[2] / "data" / "claude-code-2.1.330"
 
@@ -55,9 +61,14 @@ BROKEN_OFF = result(is_error=True, subtype="error_during_execution")
 SAID: RawEvent = {"type": "assistant", "uuid": "m1", "parent_tool_use_id": None, "message": {"content": []}}
 
 
-def end_of(events: Sequence[RawEvent]) -> int | None:
+PROMPT = "p1"
+ECHO: RawEvent = {"type": "user", "uuid": PROMPT, "isReplay": True, "message": {"content": "Hello"}}
+ECHO_OF_ANOTHER: RawEvent = {**ECHO, "uuid": "p0"}
+
+
+def end_of(events: Sequence[RawEvent], prompt_id: str | None = None) -> int | None:
     """Return the place of the event at which the turn is over."""
-    tracker = TurnTracker()
+    tracker = TurnTracker(prompt_id=prompt_id)
     for place, event in enumerate(events):
         tracker.see(event)
         if tracker.over:
@@ -112,6 +123,45 @@ def test_over_stays_over() -> None:
     for event in (RUNNING, RESULT, IDLE, RUNNING):
         tracker.see(event)
     assert tracker.over
+
+
+# Each row: what a kept program prints from a turn's beginning on, and the place of the event that ends the turn.
+ENDS_OF_KEPT = [
+    pytest.param([RUNNING, ECHO, INIT, RESULT, IDLE], 4, id="plain"),
+    pytest.param([INIT, ECHO, RESULT], 2, id="without_states"),
+    pytest.param([RUNNING, INIT, REPORT, IDLE], None, id="a_report_that_was_under_way"),
+    pytest.param([RUNNING, INIT, REPORT, IDLE, RUNNING, ECHO, INIT, RESULT, IDLE], 8, id="a_report_then_the_turn"),
+    pytest.param([INIT, REPORT, ECHO, INIT, RESULT], 4, id="a_report_without_states"),
+    pytest.param([REPORT, ECHO_OF_ANOTHER, REPORT], None, id="the_echo_of_another_prompt"),
+    pytest.param([ECHO, started("t"), RESULT, notified("t"), INIT, REPORT], 5, id="a_report_of_its_own"),
+    pytest.param([INIT, result(num_turns=0), ECHO], 1, id="a_command_answers_before_its_echo"),
+    pytest.param([RUNNING, ERROR], 1, id="an_error_before_the_echo"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("events", "end"), ENDS_OF_KEPT)
+def test_end_in_a_kept_program(events: list[RawEvent], end: int | None) -> None:
+    assert end_of(events, PROMPT) == end
+
+
+# Each row: what is the program's own, and what is the turn's; together they are what was printed.
+PARTS = [
+    pytest.param([], [], id="nothing"),
+    pytest.param([], [RUNNING, ECHO, INIT, RESULT, IDLE], id="a_turn"),
+    pytest.param([], [INIT, result(num_turns=0), ECHO], id="a_command_answers_before_its_echo"),
+    pytest.param([RUNNING, INIT, REPORT], [IDLE, RUNNING, ECHO, INIT, RESULT, IDLE], id="a_report_before"),
+    pytest.param([REPORT, IDLE, INIT, REPORT], [ECHO, RESULT], id="two_reports_before"),
+    pytest.param([], [ECHO, RESULT, INIT, REPORT], id="a_report_of_its_own"),
+    pytest.param([INIT, REPORT], [ECHO, RESULT, REPORT], id="one_before_and_one_of_its_own"),
+    pytest.param([ECHO_OF_ANOTHER, REPORT], [SAID], id="killed_before_it_was_taken_up"),
+    pytest.param([], [INIT, RESULT], id="a_program_that_echoes_nothing"),
+    pytest.param([], [{"origin": {"kind": "task-notification"}}, ECHO], id="an_origin_is_no_report"),
+]
+
+
+@pytest.mark.parametrize(("own", "turn"), PARTS)
+def test_what_a_kept_program_did_of_its_own_accord(own: list[RawEvent], turn: list[RawEvent]) -> None:
+    assert own_events([*own, *turn], PROMPT) == (tuple(own), tuple(turn))
 
 
 # Each row: a real output, and the event that ends its turn.

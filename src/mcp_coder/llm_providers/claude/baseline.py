@@ -29,6 +29,7 @@ class Baseline:
         models: the last totals by model, where they were printed.
         contiguous: nothing can have been counted since.
         forked: the totals are those of another session, from which this turn's is forked.
+        same_process: they were printed by the process that runs this turn, so that they go on in any version.
     """
 
     total: Decimal | None = None
@@ -36,6 +37,7 @@ class Baseline:
     models: Models | None = None
     contiguous: bool = False
     forked: bool = False
+    same_process: bool = False
 
     @classmethod
     def from_json(cls, known: Mapping[str, object] | None) -> Baseline:
@@ -45,7 +47,8 @@ class Baseline:
             known: ``counter``: what ``counter_of`` gave for the last turn for which it gave anything; for a fork, until
                 it has a counter of its own, that of the session that it is forked from. ``contiguous``: nothing can
                 have happened in that session since. ``forked``: the counter is, or would be, the other session's.
-                ``first``: the session begins with this turn, at zero.
+                ``first``: the session begins with this turn, at zero. ``same_process``: the counter was printed by the
+                process that runs this turn.
         """
         known = known or {}
         counter = mapping_in(known, "counter")
@@ -59,6 +62,7 @@ class Baseline:
                 models=of_models(models) if isinstance(models, Mapping) else None,
                 contiguous=known.get("contiguous") is True and counter.get("open") is not True,
                 forked=known.get("forked") is True,
+                same_process=known.get("same_process") is True,
             )
         if known.get("first") is True:
             return cls(total=Decimal(0), models={}, contiguous=True)

@@ -11,6 +11,7 @@ The SDK's exceptions are translated here, by one table.
 from __future__ import annotations
 
 import asyncio
+import collections
 import contextlib
 import dataclasses
 import re
@@ -23,17 +24,20 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from mcp_coder.llm_errors import AgentError, AgentNotFoundError, LLMError, ResponseFormatError
 from mcp_coder.llm_events import TurnEvent
-from mcp_coder.llm_providers.base import Agent, Entry, Outcome, RawEvent, Stopped, TurnFiles
+from mcp_coder.llm_providers.base import Agent, Entry, Outcome, RawEvent, TurnFiles
 from mcp_coder.llm_providers.claude.judge import new_response
-from mcp_coder.llm_providers.claude.live import ClaudeLive
+from mcp_coder.llm_providers.claude.live import ClaudeLive, user_message
 from mcp_coder.llm_providers.claude.parse import is_delta
 from mcp_coder.llm_providers.claude.provider import ClaudeProvider
-from mcp_coder.llm_providers.process import Process
+from mcp_coder.llm_providers.own_thread import in_own_thread
+from mcp_coder.llm_providers.process import Process, boot_seconds
 from mcp_coder.llm_providers.run import run_turn
 from mcp_coder.llm_requests import TurnOptions, TurnRequest, new_request
 from mcp_coder.llm_types import LLMResponseDict
 
 if TYPE_CHECKING:
+    from typing import Self
+
     from claude_agent_sdk import ClaudeSDKClient
 
 __all__ = [
@@ -105,21 +109,8 @@ async def ask_claude_code_api_detailed(
     **options: Unpack[TurnOptions],
 ) -> dict[str, object]:
     """Ask as ``ask_claude_code_api_detailed_sync`` does, from a running event loop; cancelled, the agent is stopped."""
-    cancelled = threading.Event()
     arguments = {"session_id": session_id, "timeout": timeout, "cwd": cwd, **options}
-    turn = asyncio.ensure_future(asyncio.to_thread(_ask, question, cancelled.is_set, **arguments))
-    return _detailed(await _or_stopped(turn, cancelled))
-
-
-async def _or_stopped(turn: asyncio.Future[LLMResponseDict], cancelled: threading.Event) -> LLMResponseDict:
-    """Await a turn in its thread; cancelled, stop it and wait until nothing of it is left."""
-    try:
-        return await asyncio.shield(turn)
-    except asyncio.CancelledError:
-        cancelled.set()
-        with contextlib.suppress(LLMError):
-            await turn
-        raise
+    return _detailed(await in_own_thread(lambda stop: _ask(question, stop, **arguments)))
 
 
 def _detailed(response: LLMResponseDict) -> dict[str, object]:
@@ -161,54 +152,119 @@ class ApiLive(ClaudeLive):
         agent: Agent,
         entry: Entry,
         files: TurnFiles,
-        observe: Callable[[TurnEvent], None],
+        *,
+        kept: bool,
     ) -> None:
-        super().__init__(process, request, agent, entry, files, observe)
-        self._conversation = _Conversation(process, request.question)
+        self._conversation = _Conversation(process)
+        self._greeter: threading.Thread | None = None
+        super().__init__(process, request, agent, entry, files, kept=kept)
+
+    @classmethod
+    def start_kept(cls, request: TurnRequest, *, agent: Agent, entry: Entry, files: TurnFiles) -> Self:
+        """Start the program for the turns of a session, and let the SDK connect to it ahead of the first."""
+        live = super().start_kept(request, agent=agent, entry=entry, files=files)
+        live._greeter = threading.Thread(target=live._greet, name="mcp_coder-greeter", daemon=True)
+        live._greeter.start()
+        return live
+
+    def _greet(self) -> None:
+        """Carry to the SDK what the program answers to its greeting: it waits for that for a minute, and no longer."""
+        while self._greeter is not None and super().alive and self._conversation.connecting:
+            self._process.wait(_GREETING_SECONDS)
+            self._read_between()
+
+    def _stop_greeting(self) -> None:
+        """Leave reading to this thread."""
+        greeter, self._greeter = self._greeter, None
+        if greeter is not None:
+            greeter.join()
 
     @property
     def over(self) -> bool:
         """Whether the turn has ended, or cannot go on."""
         return super().over or self._conversation.broken
 
+    @property
+    def alive(self) -> bool:
+        """Whether its program still runs, and the SDK still speaks to it."""
+        return super().alive and self._conversation.error is None
+
     def feed(self) -> None:
         """Let the SDK hand the prompt over as soon as it is connected."""
-        self._conversation.fed.set()
+        self._fed_at = boot_seconds()
+        self._conversation.ask(user_message(self._request.question, self._prompt_id))
+
+    def begin(
+        self,
+        request: TurnRequest,
+        *,
+        entry: Entry,
+        files: TurnFiles,
+        observe: Callable[[TurnEvent], None],
+    ) -> None:
+        """Make ready for a turn, as of the program; what the SDK said before is none of it."""
+        self._stop_greeting()
+        super().begin(request, entry=entry, files=files, observe=observe)
+        if self._between:
+            self._conversation.digest()
+        self._conversation.messages.clear()
+
+    @property
+    def stirred(self) -> bool:
+        """Whether it did something of its own accord since its last turn."""
+        self._stop_greeting()
+        return super().stirred
+
+    def end(self) -> None:
+        """End the program, in which no turn is under way, with all that it started."""
+        self._stop_greeting()
+        super().end()
 
     def _forward(self, event: RawEvent) -> None:
         if not is_delta(event):
             self._conversation.deliver(dict(event))
 
+    def _digest(self) -> None:
+        self._conversation.digest()
+
     def _finish(self) -> None:
         self._conversation.end()
 
-    def close(self, *, stopped: Stopped | None, seconds: float | None, grace: float) -> Outcome:
-        """End the program with all that it started, and return what the turn left behind, the SDK's side with it."""
-        outcome = super().close(stopped=stopped, seconds=seconds, grace=grace)
+    def _outcome(self, **facts: Any) -> Outcome:
         error = self._conversation.error
         return dataclasses.replace(
-            outcome,
+            super()._outcome(**facts),
             sdk_messages=tuple(self._conversation.messages),
             sdk_error=None if error is None else translate(error, self._entry.first_id),
         )
 
 
+_GREETING_SECONDS = 0.05
+_DIGESTED = "mcp_coder_digested"
+"""The subtype of an event of ours, which goes through the SDK behind the program's: when it comes out, so have they."""
+
+
 class _Conversation(threading.Thread):
     """The SDK in its thread: what the program printed goes in by ``deliver``, the SDK's messages pile up."""
 
-    def __init__(self, process: Process, question: str) -> None:
+    def __init__(self, process: Process) -> None:
         super().__init__(name="mcp_coder-claude-sdk", daemon=True)
         self.messages: list[Mapping[str, object]] = []
         self.error: Exception | None = None
-        self.fed = threading.Event()
         self._connected = self._handed_over = self._ended = False
-        self._process, self._question = process, question
+        self._process = process
+        self._prompts, self._inbox = _Mailbox(), _Mailbox()
+        self._digested, self._digesting = 0, threading.Condition()
+        self._marks = 0
         self._lock = threading.Lock()
-        self._waiting: list[dict[str, Any] | None] = []
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._inbox: asyncio.Queue[dict[str, Any] | None] | None = None
         self._task: asyncio.Task[None] | None = None
         self.start()
+
+    @property
+    def connecting(self) -> bool:
+        """Whether the SDK has not yet heard from the program."""
+        return not self._connected and self.error is None and self.is_alive()
 
     @property
     def broken(self) -> bool:
@@ -217,17 +273,24 @@ class _Conversation(threading.Thread):
 
     def deliver(self, event: dict[str, Any] | None) -> None:
         """Hand an event to the SDK; None: there will be no more."""
-        with self._lock:
-            if self._loop is None or self._inbox is None:
-                self._waiting.append(event)
-            else:
-                with contextlib.suppress(RuntimeError):  # it has ended already
-                    self._loop.call_soon_threadsafe(self._inbox.put_nowait, event)
+        self._inbox.put(event)
+
+    def ask(self, message: dict[str, Any]) -> None:
+        """Let the SDK hand a prompt over, as soon as it is connected."""
+        self._handed_over = False
+        self._prompts.put(message)
+
+    def digest(self) -> None:
+        """Wait until the SDK has taken in all that was delivered."""
+        self._marks += 1
+        self.deliver({"type": "system", "subtype": _DIGESTED, "mark": self._marks})
+        with self._digesting:
+            self._digesting.wait_for(lambda: self._digested >= self._marks, _DRAIN_SECONDS)
 
     def end(self) -> None:
         """Let the SDK read to the end, then make sure that its thread is gone."""
         self.deliver(None)
-        self.fed.set()
+        self._prompts.put(None)
         self._ended = True
         if not self._connected:  # it would wait for the program's answer for a minute
             self._cancel()
@@ -252,11 +315,10 @@ class _Conversation(threading.Thread):
             self.error = error
 
     async def _converse(self) -> None:
-        inbox: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
         with self._lock:
-            self._loop, self._inbox, self._task = asyncio.get_running_loop(), inbox, asyncio.current_task()
-            for event in self._waiting:
-                inbox.put_nowait(event)
+            self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
+        self._prompts.open(self._loop)
+        self._inbox.open(self._loop)
         # The second that this takes: from here on the thread can be cancelled.
         from claude_agent_sdk import ClaudeAgentOptions, ClaudeSDKClient
 
@@ -264,7 +326,7 @@ class _Conversation(threading.Thread):
             return
         client = ClaudeSDKClient(
             ClaudeAgentOptions(),
-            transport=_transport(self._process, inbox),
+            transport=_transport(self._process, self._inbox),
         )
         await client.connect()
         self._connected = True
@@ -274,14 +336,72 @@ class _Conversation(threading.Thread):
             await client.disconnect()
 
     async def _talk(self, client: ClaudeSDKClient) -> None:
-        await asyncio.to_thread(self.fed.wait)
-        await client.query(self._question)
-        self._handed_over = True
-        async for message in client.receive_messages():
-            self.messages.append(_plain_message(message))
+        asking = asyncio.create_task(self._hand_over(client))
+        try:
+            async for message in client.receive_messages():
+                self._take(_plain_message(message))
+        finally:
+            asking.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await asking
+
+    async def _hand_over(self, client: ClaudeSDKClient) -> None:
+        """Hand over prompt by prompt; what the SDK raises is kept for the turn's own loop to see."""
+        try:
+            while (prompt := await self._prompts.get()) is not None:
+                await client.query(_only(prompt))
+                self._handed_over = True
+        except Exception as error:  # noqa: BLE001  # translated by whoever reads it
+            self.error = error
+
+    def _take(self, message: Mapping[str, object]) -> None:
+        if message.get("subtype") != _DIGESTED:
+            self.messages.append(message)
+            return
+        with self._digesting:
+            self._digested += 1
+            self._digesting.notify_all()
 
 
-def _transport(process: Process, inbox: asyncio.Queue[dict[str, Any] | None]) -> Any:
+async def _only(message: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
+    yield message
+
+
+class _Mailbox:
+    """Messages from any thread to one event loop, in order; also those that come before there is a loop."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._messages: collections.deque[dict[str, Any] | None] = collections.deque()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._news: asyncio.Event | None = None
+
+    def open(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Say in which loop they are read; called there."""
+        with self._lock:
+            self._loop, self._news = loop, asyncio.Event()
+
+    def put(self, message: dict[str, Any] | None) -> None:
+        """Add a message."""
+        with self._lock:
+            self._messages.append(message)
+            loop, news = self._loop, self._news
+        if loop is not None and news is not None:
+            with contextlib.suppress(RuntimeError):  # it has ended already
+                loop.call_soon_threadsafe(news.set)
+
+    async def get(self) -> dict[str, Any] | None:
+        """Wait for the next message, in the loop."""
+        assert self._news is not None  # noqa: S101  # opened before it is read
+        while True:
+            self._news.clear()
+            with self._lock:
+                if self._messages:
+                    return self._messages.popleft()
+            await self._news.wait()
+
+
+def _transport(process: Process, inbox: _Mailbox) -> Any:
     """Return the SDK's ``Transport`` over a program that runs already; its base class comes with the SDK.
 
     The SDK's own transport takes messages of up to 1 MiB; here nothing limits them.

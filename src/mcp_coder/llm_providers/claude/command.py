@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from mcp_coder.llm_requests import TurnRequest
 
 __all__ = [
+    "KEPT_ENVIRONMENT",
     "MAX_SCHEMA_BYTES",
     "OPTIONS",
     "CommandLine",
@@ -47,6 +48,8 @@ _ALWAYS = (
     "--verbose",
     "--include-partial-messages",
 )
+_KEPT = ("--replay-user-messages",)
+"""A prompt that is taken up is then printed, with its id: what a kept program printed before was no answer to it."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,14 +75,17 @@ class _Flag:
     text: str = ""
 
 
-def command_line(request: TurnRequest, *, program: str, entry: Entry, directory: str) -> CommandLine:
-    """Return how the program is started for this turn.
+def command_line(
+    request: TurnRequest, *, program: str, entry: Entry, directory: str, kept: bool = False
+) -> CommandLine:
+    """Return how the program is started for this turn, or for the turns of a session.
 
     Args:
         request: what is asked; ``mcp_config`` and ``add_dirs`` with absolute paths.
         program: the program's path.
         entry: how the turn enters its session.
         directory: the turn's private directory, absolute.
+        kept: it is kept between turns, and so says which prompt it takes up.
 
     Raises:
         InvalidRequestError: as ``check_command``.
@@ -91,7 +97,8 @@ def command_line(request: TurnRequest, *, program: str, entry: Entry, directory:
     """
     check_command(request)
     flags = [*_entry_flags(entry), *_option_flags(request)]
-    argv = (program, *_ALWAYS, *(_token(flag, directory) for flag in flags))
+    always = (*_ALWAYS, *_KEPT) if kept else _ALWAYS
+    argv = (program, *always, *(_token(flag, directory) for flag in flags))
     return CommandLine(argv=argv, files={flag.file: flag.text for flag in flags if flag.file})
 
 
@@ -296,6 +303,11 @@ _OUTER_AGENT = re.compile(
 
 # The program then reports when it is idle, by an event that is meant for whoever drives it.
 _FOR_THE_PROGRAM: Mapping[str, str] = {"CLAUDE_CODE_SDK_READS_SESSION_STATE": "1"}
+
+KEPT_ENVIRONMENT: Mapping[str, str] = {"CLAUDE_CODE_EAGER_FLUSH": "1"}
+"""What a program that is kept between turns is given beside: its transcript then has a turn before its result is
+printed, and not up to 0.1 s later. So a program that is killed behind its answer loses nothing, and a transcript that
+has grown between two turns was written by somebody else."""
 
 
 def child_environment(

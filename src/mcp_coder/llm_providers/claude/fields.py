@@ -13,7 +13,9 @@ from mcp_coder.llm_providers.base import RawEvent
 
 __all__ = [
     "answer_in",
+    "answers_report",
     "blocks_in",
+    "is_echo",
     "is_main_thread",
     "list_in",
     "mapping_in",
@@ -82,9 +84,19 @@ def results_in(events: Sequence[RawEvent]) -> tuple[RawEvent, ...]:
 def answer_in(events: Sequence[RawEvent]) -> RawEvent | None:
     """Return the ``result`` that answers the prompt: the last one that does not answer a background task's report."""
     results = results_in(events)
-    answers = [event for event in results if mapping_in(event, "origin").get("kind") != "task-notification"]
+    answers = [event for event in results if not answers_report(event)]
     found = answers or results
     return found[-1] if found else None
+
+
+def answers_report(result: RawEvent) -> bool:
+    """Return whether a ``result`` answers the report of a background task rather than a prompt."""
+    return mapping_in(result, "origin").get("kind") == "task-notification"
+
+
+def is_echo(event: RawEvent, prompt_id: str) -> bool:
+    """Return whether the program says here that it takes up the prompt of this id."""
+    return event.get("isReplay") is True and event.get("uuid") == prompt_id
 
 
 def _is_result(event: RawEvent) -> bool:

@@ -173,7 +173,7 @@ def notices(request: TurnRequest, outcome: Outcome) -> tuple[str, ...]:
 def _notices(case: Case) -> tuple[tuple[object, str], ...]:
     outcome, result = case.outcome, case.of_result()
     good = case.result is not None and not is_failure(case.result) and outcome.stopped is None
-    lingered = outcome.exit_code is None or signal_of(case) is not None
+    lingered = not outcome.kept and (outcome.exit_code is None or signal_of(case) is not None)
     results = len(results_in(outcome.events))
     denied = len(list_in(result, "permission_denials"))
     return (

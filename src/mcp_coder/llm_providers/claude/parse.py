@@ -1,4 +1,4 @@
-"""What Claude Code prints, read: lines -> events -> what a watcher is told.
+"""What Claude Code prints, read: lines -> events.
 
 Bytes come in, decoded JSON objects go out, unchanged: unknown events and unknown keys are kept, blank lines are
 nothing, and what is no JSON is handed back as text. Nothing here judges what it reads, and only
@@ -6,29 +6,17 @@ nothing, and what is no JSON is handed back as text. Nothing here judges what it
 
 The program prints one JSON object a line (``stream-json``), one object (``json``), or an array of events (``json`` with
 ``--verbose``, which a user's settings can turn on). All three are read.
-
-To tell a watcher of one more kind of event: a function here and a row in ``_WATCHED``.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Iterator, Mapping
 from typing import TypedDict, cast
 
 from mcp_coder.llm_errors import ResponseFormatError
-from mcp_coder.llm_events import Retry, SessionStarted, TextDelta, ToolFinished, ToolStarted, TurnEvent
 from mcp_coder.llm_providers.base import RawEvent
-from mcp_coder.llm_providers.claude.fields import (
-    answer_in,
-    blocks_in,
-    is_main_thread,
-    mapping_in,
-    number_in,
-    text_in,
-    text_of_blocks,
-)
+from mcp_coder.llm_providers.claude.fields import answer_in, text_in
 
 __all__ = [
     "CliOutput",
@@ -37,7 +25,6 @@ __all__ = [
     "is_delta",
     "parse_cli_json_string",
     "read_output",
-    "turn_events",
 ]
 
 
@@ -142,66 +129,6 @@ _DECODER = json.JSONDecoder(parse_constant=_null)
 def is_delta(event: RawEvent) -> bool:
     """Return whether this is a piece of text in transit; a whole ``assistant`` event repeats it, so it is not kept."""
     return event.get("type") == "stream_event"
-
-
-def turn_events(event: RawEvent) -> tuple[TurnEvent, ...]:
-    """Return what a watcher is told of this event; most events are nothing to a watcher."""
-    kind = text_in(event, "type")
-    if kind == "system":
-        kind = f"system/{text_in(event, 'subtype')}"
-    reader = _WATCHED.get(kind)
-    return tuple(reader(event)) if reader else ()
-
-
-def _session_started(event: RawEvent) -> Iterator[TurnEvent]:
-    yield SessionStarted(
-        session_id=text_in(event, "session_id"),
-        model=text_in(event, "model"),
-        version=text_in(event, "claude_code_version"),
-    )
-
-
-def _retry(event: RawEvent) -> Iterator[TurnEvent]:
-    delay = number_in(event, "retry_delay_ms")
-    status = number_in(event, "error_status")
-    yield Retry(
-        attempt=int(number_in(event, "attempt") or 1),
-        status=None if status is None else int(status),
-        delay=None if delay is None else delay / 1000,
-    )
-
-
-def _text_delta(event: RawEvent) -> Iterator[TurnEvent]:
-    delta = mapping_in(mapping_in(event, "event"), "delta")
-    if is_main_thread(event) and delta.get("type") == "text_delta":
-        yield TextDelta(text=text_in(delta, "text"))
-
-
-def _tools_started(event: RawEvent) -> Iterator[TurnEvent]:
-    for block in blocks_in(event):
-        if block.get("type") == "tool_use":
-            yield ToolStarted(
-                call_id=text_in(block, "id"), name=text_in(block, "name"), input=mapping_in(block, "input")
-            )
-
-
-def _tools_finished(event: RawEvent) -> Iterator[TurnEvent]:
-    for block in blocks_in(event):
-        if block.get("type") == "tool_result":
-            yield ToolFinished(
-                call_id=text_in(block, "tool_use_id"),
-                output=text_of_blocks(block.get("content")),
-                is_error=block.get("is_error") is True,
-            )
-
-
-_WATCHED: Mapping[str, Callable[[RawEvent], Iterator[TurnEvent]]] = {
-    "system/init": _session_started,
-    "system/api_retry": _retry,
-    "stream_event": _text_delta,
-    "assistant": _tools_started,
-    "user": _tools_finished,
-}
 
 
 def parse_cli_json_string(json_str: str) -> CliOutput:

@@ -14,6 +14,7 @@ from mcp_coder.llm_providers.base import (
     Capabilities,
     Entry,
     Finish,
+    KeptLive,
     Live,
     Outcome,
     RawEvent,
@@ -26,6 +27,7 @@ from mcp_coder.llm_providers.claude.command import check_command, child_environm
 from mcp_coder.llm_providers.claude.live import ClaudeLive
 from mcp_coder.llm_providers.claude.parse import read_output
 from mcp_coder.llm_providers.claude.transcripts import config_dir, find_transcript, home_directory
+from mcp_coder.llm_providers.claude.turn_end import own_events
 from mcp_coder.llm_providers.claude.versions import lacking
 from mcp_coder.llm_providers.deadline import Deadline
 from mcp_coder.llm_requests import TurnRequest
@@ -75,6 +77,10 @@ class ClaudeProvider:
         """Start the program without giving it the prompt yet."""
         return _live(request.method).start(request, agent=agent, entry=entry, files=files, observe=observe)
 
+    def start_kept(self, request: TurnRequest, *, agent: Agent, entry: Entry, files: TurnFiles) -> KeptLive:
+        """Start the program for the turns of a session, in private files of its own."""
+        return _live(request.method).start_kept(request, agent=agent, entry=entry, files=files)
+
     def judge(self, request: TurnRequest, outcome: Outcome, *, timestamp: str) -> LLMResponseDict:
         """Return what the agent answered, or raise the error that says why it did not."""
         return judging.judge(request, outcome, timestamp=timestamp)
@@ -92,17 +98,26 @@ class ClaudeProvider:
         return judging.refused_entry(outcome)
 
     def fingerprint(self, agent: Agent, native_id: str) -> str | None:
-        """Return size and time of the transcript: both change when anybody goes on in the session."""
+        """Return the size of the transcript, to which whoever goes on in the session adds.
+
+        Not its time: that changes too when the program is only started on it.
+        """
         path = find_transcript(agent.config_dir, native_id) if agent.config_dir else None
         try:
             state = path.stat() if path else None
         except OSError:
             return None
-        return f"{state.st_size}:{state.st_mtime_ns}" if state else None
+        return str(state.st_size) if state else None
 
     def read_events(self, output: bytes) -> tuple[RawEvent, ...]:
         """Return the events of an output file that somebody else's turn left."""
         return read_output(output).events
+
+    def own_events(
+        self, events: Sequence[RawEvent], turn_id: str
+    ) -> tuple[tuple[RawEvent, ...], tuple[RawEvent, ...]]:
+        """Part what a kept program printed into its own reports and this turn: prompts carry the id of their turn."""
+        return own_events(events, turn_id)
 
     def usage(
         self, events: Sequence[RawEvent], *, version: str, baseline: Mapping[str, object] | None

@@ -67,6 +67,8 @@ class Share:
 
 def share_of(turn: TurnCounters, basis: str, baseline: Baseline) -> Share:
     """Return what of the counters is this turn's; its cost is None where sub-agents were still at work behind it."""
+    if baseline.same_process:
+        basis = CUMULATIVE  # within one process totals go on, whatever the version
     found = next(share for rule in _RULES if (share := rule(turn, basis, baseline)) is not None)
     return found if turn.whole else dataclasses.replace(found, cost=None)
 

@@ -16,7 +16,9 @@ from collections.abc import Callable, Mapping, Sequence
 from mcp_coder.llm_providers.base import Finish, RawEvent
 from mcp_coder.llm_providers.claude.fields import (
     answer_in,
+    answers_report,
     blocks_in,
+    is_echo,
     is_main_thread,
     list_in,
     mapping_in,
@@ -24,7 +26,7 @@ from mcp_coder.llm_providers.claude.fields import (
     text_in,
 )
 
-__all__ = ["TurnTracker", "finish", "is_failure", "is_local_command"]
+__all__ = ["TurnTracker", "finish", "is_failure", "is_local_command", "own_events"]
 
 _OWED = frozenset({"local_agent", "local_workflow"})
 """Tasks whose report belongs to the turn; that of a shell command in the background does not: it may be a server."""
@@ -43,6 +45,9 @@ class TurnTracker:
         last_message_id: the last message of the agent itself, from which the session can be gone on with; None where
             there was none.
 
+    Args:
+        prompt_id: the id of the turn's prompt, where the program says which prompt it takes up.
+
     Example::
 
         tracker = TurnTracker()
@@ -51,7 +56,9 @@ class TurnTracker:
         tracker.over
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, prompt_id: str | None = None) -> None:
+        self._awaited = prompt_id
+        """The id of a prompt that was not taken up yet: until then the program may be busy with a report."""
         self.begun = False
         self.over = False
         self.native_id: str | None = None
@@ -79,6 +86,8 @@ class TurnTracker:
         return not self._tasks and not self._report_due
 
     def _see_result(self, event: RawEvent) -> None:
+        if self._awaited is not None and answers_report(event):
+            return  # what was at work before our prompt
         self._answered = True
         self._failed = event.get("is_error") is True
         self._report_due = False
@@ -94,6 +103,8 @@ class TurnTracker:
             self.last_message_id = text_in(event, "uuid") or self.last_message_id
 
     def _see_user(self, event: RawEvent) -> None:
+        if self._awaited is not None and is_echo(event, self._awaited):
+            self._awaited = None
         # A turn may end with a tool's result (a structured answer does): a session cut before it would show a tool
         # call without a result.
         if any(block.get("type") == "tool_result" for block in blocks_in(event)):
@@ -173,6 +184,24 @@ def finish(events: Sequence[RawEvent]) -> Finish:
         native_id=tracker.native_id,
         point=tracker.last_message_id,
     )
+
+
+def own_events(
+    events: Sequence[RawEvent], prompt_id: str
+) -> tuple[tuple[RawEvent, ...], tuple[RawEvent, ...]]:
+    """Part what a kept program printed since its turn before: its own reports, and the turn of this prompt.
+
+    A report (the answer to background work that ended) that was under way when the prompt came is finished first.
+    The echo of the prompt is no border by itself: what the program says to a command of its own comes before it.
+    """
+    echo = next((place for place, event in enumerate(events) if is_echo(event, prompt_id)), len(events))
+    reports = [place for place in range(echo) if _is_report(events[place])]
+    border = reports[-1] + 1 if reports else 0
+    return tuple(events[:border]), tuple(events[border:])
+
+
+def _is_report(event: RawEvent) -> bool:
+    return event.get("type") == "result" and answers_report(event)
 
 
 def is_failure(result: RawEvent) -> bool:
