@@ -104,12 +104,18 @@ class TerminalRun:
 
 @pytest.fixture
 def on_terminal() -> Iterator[Callable[..., TerminalRun]]:
-    """Run ``mcp-coder`` on a terminal of 80 columns; it is ended with the test."""
+    """Run ``mcp-coder`` on a terminal of 80 columns, ``whole``: its answer too; it is ended with the test."""
     with contextlib.ExitStack() as stack:
 
-        def start(*arguments: str, env: Mapping[str, str | None] | None = None) -> TerminalRun:
+        def start(
+            *arguments: str,
+            env: Mapping[str, str | None] | None = None,
+            whole: bool = False,
+            columns: int = 80,
+        ) -> TerminalRun:
+            changes = {"TERM": "xterm", "NO_COLOR": None, "COLUMNS": None, "LINES": None, **(env or {})}
             return stack.enter_context(
-                _terminal_run(arguments, _environment({"TERM": "xterm", **(env or {})}))
+                _terminal_run(arguments, _environment(changes), columns=columns, whole=whole)
             )
 
         yield start

@@ -135,3 +135,39 @@ def test_an_answer_is_a_line_and_the_question_stands_on_standard_error() -> None
     )
     assert (done.stdout, done.stderr) == (b"'yes' 'no'\n", b"sure? really? ")
     assert run_python("print(repr(console.ask('sure? ')))", input=b"").stdout == b"''\n"
+
+
+# --- bit by bit
+
+
+def test_pieces_are_written_at_once() -> None:
+    code = (
+        "import os\nout = console.AnswerOutput()\nout.write('a'); out.write_json('{}'); out.flush(); out.check()\n"
+        "os._exit(0)"
+    )
+    assert run_python(code).stdout == b"a{}"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_a_piece_that_cannot_be_written_fails_nobody_until_asked() -> None:
+    code = (
+        "import sys\nout = console.AnswerOutput()\nassert out.write('abc') == 3 and out.write('d') == 1\n"
+        "try: out.check()\nexcept console.OutputLost as e: sys.exit(str(e))"
+    )
+    with open("/dev/full", "wb") as full:
+        done = run_python(code, stdout=full)
+    assert done.stderr.decode().strip() == "standard output cannot be written: No space left on device"
+
+
+@pytest.mark.parametrize(("encoding", "known"), [("ascii", "ascii"), ("utf-8", "utf-8")])
+def test_its_encoding_is_that_of_standard_output(encoding: str, known: str) -> None:
+    code = f"assert console.AnswerOutput().encoding == {known!r} and not console.AnswerOutput().isatty()"
+    assert run_python(code, encoding=encoding).returncode == 0
+
+
+def test_a_closed_standard_output_is_no_terminal() -> None:
+    code = (
+        "import sys\nsys.stdout = None\n"
+        "assert not console.output_is_terminal() and console.AnswerOutput().encoding == 'utf-8'"
+    )
+    assert run_python(code).returncode == 0

@@ -97,6 +97,18 @@ def test_json_says_the_same(
     assert set(json.loads(written.out)["error"]) == {"class", "message", "status", "session_id", "retryable"}
 
 
+@pytest.mark.parametrize(("error", "code", "line"), CASES.values(), ids=CASES)
+def test_a_stream_of_json_ends_with_the_same_in_one_line(
+    error: BaseException, code: int, line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report(error, output_format="json", debug=False)
+    document = json.loads(capsys.readouterr().out)
+    assert report(error, output_format="stream-json", debug=False) == code
+    written = capsys.readouterr()
+    assert (written.out.count("\n"), written.err) == (1, line + "\n")
+    assert json.loads(written.out) == {"type": "error", **document}
+
+
 def test_json_has_what_a_program_decides_on(capsys: pytest.CaptureFixture[str]) -> None:
     error = errors.RateLimitError("slow\ndown", status=429, session_id=SESSION)
     report(error, output_format="json", debug=False)

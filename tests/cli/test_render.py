@@ -11,16 +11,20 @@ from mcp_coder.cli.render import (
     answer_text,
     ascii_json,
     error_json,
+    error_line,
+    event_line,
     money,
     one_line,
     progress_line,
     report_lines,
+    tool_note,
 )
 from mcp_coder.llm_events import (
     Notice,
     Retry,
     SessionStarted,
     TextDelta,
+    ThinkingDelta,
     ToolFinished,
     ToolStarted,
     TurnEvent,
@@ -71,6 +75,7 @@ def test_spaces_and_inner_lines_of_a_text_stay() -> None:
 def test_the_other_formats() -> None:
     assert json.loads(answer_text(response(), "json")) == response()
     assert json.loads(answer_text(response(), "raw")) == response()["raw_response"]
+    assert json.loads(answer_text(response(), "stream-json")) == {"type": "finished", "response": response()}
     assert answer_text(response(), "session-id") == SESSION + "\n"
     assert answer_text(response(session_id=None), "session-id") == "\n"
 
@@ -107,10 +112,47 @@ def test_an_answer_that_was_paid_for_stands_beside_the_error() -> None:
     assert document["response"] == {"text": "Noted"}
 
 
+def test_the_last_line_of_a_stream_that_failed_has_the_same_object() -> None:
+    failure = {"kind": "StoreError", "message": "disk\nfull", "response": {"text": "Noted"}}
+    line = error_line(**failure)
+    assert line.count("\n") == 1
+    assert json.loads(line) == {"type": "error", **json.loads(error_json(**failure))}
+
+
+def test_an_event_is_one_line() -> None:
+    line = event_line(TextDelta(text="two\nlines \u2028 😀"))
+    assert line.count("\n") == 1
+    assert json.loads(line) == {"type": "text", "text": "two\nlines \u2028 😀", "part": 1}
+
+
+@pytest.mark.parametrize(
+    ("event", "note"),
+    [
+        pytest.param(
+            ToolStarted(call_id="1", name="Bash", input={"command": "ls\n-l"}), "Bash: ls -l", id="call"
+        ),
+        pytest.param(ToolStarted(call_id="1", name="Think", input={}), "Think", id="bare"),
+        pytest.param(
+            ToolFinished(call_id="1", name="Bash", output="no\nway", is_error=True),
+            "Bash failed: no way",
+            id="failed",
+        ),
+        pytest.param(
+            ToolFinished(call_id="1", output="no", is_error=True), "a tool failed: no", id="failed_unnamed"
+        ),
+        pytest.param(ToolFinished(call_id="1", name="Bash", output="out"), "", id="went_well"),
+        pytest.param(TextDelta(text="a"), "", id="other"),
+    ],
+)
+def test_a_tool_is_a_short_line(event: TurnEvent, note: str) -> None:
+    assert tool_note(event) == note
+
+
 @pytest.mark.parametrize(
     ("event", "activity"),
     [
         (SessionStarted(session_id=SESSION), "thinking"),
+        (ThinkingDelta(text="hm"), "thinking"),
         (TextDelta(text="No"), "writing"),
         (ToolStarted(call_id="1", name="Bash", input={"command": "ls\n-l"}), "running Bash: ls -l"),
         (

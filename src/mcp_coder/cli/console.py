@@ -16,17 +16,20 @@ from typing import TYPE_CHECKING, TextIO
 from mcp_coder.cli.render import ascii_json, one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 __all__ = [
+    "AnswerOutput",
     "Forgiving",
     "OutputLost",
     "ReaderGone",
     "ask",
     "can_ask",
+    "can_redraw",
     "close_output",
     "is_terminal",
     "note",
+    "output_is_terminal",
     "prepare",
     "say",
     "write_answer",
@@ -92,6 +95,54 @@ def write_json(text: str) -> None:
     write_answer(text)
 
 
+class AnswerOutput:
+    """Standard output for an answer that comes bit by bit: a file that fails nobody in the middle of a turn.
+
+    Where a piece cannot be written, those after it are not tried any more. The turn goes on, is recorded, and only then
+    the command fails: as it does when an answer that was waited for cannot be written.
+    """
+
+    def __init__(self) -> None:
+        self._lost: OutputLost | ReaderGone | None = None
+
+    @property
+    def encoding(self) -> str:
+        """The encoding of standard output."""
+        return getattr(sys.stdout, "encoding", None) or "utf-8"
+
+    def isatty(self) -> bool:
+        """Return whether standard output is a terminal."""
+        return output_is_terminal()
+
+    def write(self, text: str) -> int:
+        """Write a piece at once."""
+        self._try(write_answer, text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Do nothing: each piece was written at once."""
+
+    def write_json(self, text: str) -> None:
+        """Write a piece of JSON text at once."""
+        self._try(write_json, text)
+
+    def _try(self, write: Callable[[str], None], text: str) -> None:
+        if self._lost is None:
+            try:
+                write(text)
+            except (OutputLost, ReaderGone) as lost:
+                self._lost = lost
+
+    def check(self) -> None:
+        """Raise what became of the pieces.
+
+        Raises:
+            ReaderGone, OutputLost: as ``write_answer``.
+        """
+        if self._lost is not None:
+            raise self._lost
+
+
 @contextlib.contextmanager
 def _failures_told(stream: TextIO) -> Iterator[None]:
     try:
@@ -151,9 +202,23 @@ def note(text: str) -> None:
 
 def is_terminal() -> bool:
     """Return whether a person watches standard error on a terminal that can redraw a line."""
+    return _is_terminal(sys.stderr) and can_redraw()
+
+
+def output_is_terminal() -> bool:
+    """Return whether a person watches standard output on a terminal."""
+    return _is_terminal(sys.stdout)
+
+
+def can_redraw() -> bool:
+    """Return whether the terminal, if there is one, can move its cursor."""
+    return os.environ.get("TERM") not in ("dumb", "", None)
+
+
+def _is_terminal(stream: TextIO | None) -> bool:
     try:
-        return sys.stderr.isatty() and os.environ.get("TERM") not in ("dumb", "", None)
-    except (AttributeError, ValueError):
+        return stream is not None and stream.isatty()
+    except ValueError:  # closed
         return False
 
 

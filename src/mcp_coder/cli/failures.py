@@ -17,7 +17,7 @@ import click
 
 from mcp_coder import llm_errors as errors
 from mcp_coder.cli import console, exit_codes
-from mcp_coder.cli.render import ANSWER_FORMATS, answer_text, error_json, one_line
+from mcp_coder.cli.render import ANSWER_FORMATS, answer_text, error_json, error_line, one_line
 from mcp_coder.cli.session_reference import NotRecordedError
 from mcp_coder.cli.signals import Interrupted, Stopped
 
@@ -194,8 +194,8 @@ def report(error: BaseException, *, output_format: str, debug: bool) -> int:
 def _write_result(failure: Failure, output_format: str) -> None:
     """Write what belongs on standard output although the command failed: JSON, or an answer that was paid for."""
     try:
-        if output_format == "json":
-            console.write_json(_json(failure))
+        if output_format in _AS_JSON:
+            console.write_json(_json(failure, _AS_JSON[output_format]))
         elif failure.response is not None:
             console.write_answer(answer_text(_response(failure.response), output_format))
     except (console.OutputLost, console.ReaderGone) as lost:
@@ -203,8 +203,11 @@ def _write_result(failure: Failure, output_format: str) -> None:
             console.say(f"mcp-coder: {lost}")
 
 
-def _json(failure: Failure) -> str:
-    return error_json(
+_AS_JSON: Mapping[str, Callable[..., str]] = {"json": error_json, "stream-json": error_line}
+
+
+def _json(failure: Failure, written: Callable[..., str]) -> str:
+    return written(
         kind=failure.kind,
         message=failure.message,
         status=failure.status,

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from mcp_coder.llm_events import TurnEvent
 
-__all__ = ["Watch", "watched"]
+__all__ = ["Watch", "note_or_nothing", "warnings_noted", "watched"]
 
 
 class Watch:
@@ -66,12 +66,17 @@ def watched(*, quiet: bool, line: bool) -> Iterator[Watch]:
     """
     if quiet or not line or not console.is_terminal():
         watching: contextlib.AbstractContextManager[Watch] = contextlib.nullcontext(
-            Watch(_say_nothing if quiet else console.note)
+            Watch(note_or_nothing(quiet=quiet))
         )
     else:
         watching = _drawn()
-    with watching as watch, _warnings_noted(watch.note):
+    with watching as watch, warnings_noted(watch.note):
         yield watch
+
+
+def note_or_nothing(*, quiet: bool) -> Callable[[str], None]:
+    """Return what tells the user something."""
+    return _say_nothing if quiet else console.note
 
 
 def _say_nothing(text: str) -> None:
@@ -79,7 +84,7 @@ def _say_nothing(text: str) -> None:
 
 
 @contextlib.contextmanager
-def _warnings_noted(note: Callable[[str], None]) -> Iterator[None]:
+def warnings_noted(note: Callable[[str], None]) -> Iterator[None]:
     """Show the warnings of mcp_coder as notes, without the line of code that Python adds."""
     show = warnings.showwarning
 

@@ -19,11 +19,13 @@ from mcp_coder.cli.options import (
     SectionedCommand,
     given_options,
 )
-from mcp_coder.cli.progress import watched
+from mcp_coder.cli.progress import note_or_nothing
 from mcp_coder.cli.render import ANSWER_FORMATS, answer_text
 from mcp_coder.cli.session_choice import SessionChoice
 from mcp_coder.cli.signals import Stopped
 from mcp_coder.cli.stored_response import check_place, store_response
+from mcp_coder.cli.streaming import Answer, answering, manner_of
+from mcp_coder.cli.terminal_text import visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,7 +63,16 @@ _FLAGS = (
         type=click.Choice(list(ANSWER_FORMATS)),
         default="text",
         show_default=True,
-        help="What is printed: the answer, the whole response, the session's id, or the agent's own report.",
+        help="What is printed: the answer, the whole response, the turn's events as they come (a line of JSON each), "
+        "the session's id, or the agent's own report.",
+    ),
+    Flag(
+        "stream",
+        "--stream/--no-stream",
+        section=ANSWER,
+        default=None,
+        help="Print the answer as it comes, on a terminal as Markdown, or once it is there; by default as it comes "
+        "on a terminal. Into a pipe, what the agent says before it uses a tool comes, too.",
     ),
     Flag(
         "stored_at",
@@ -103,6 +114,7 @@ def prompt(
     stored_at: str | None,
     store: str | None,
     quiet: bool,
+    stream: bool | None,
     **options: object,
 ) -> None:
     """Send TEXT to the agent and print its answer.
@@ -113,20 +125,22 @@ def prompt(
     choice = SessionChoice(
         session_id=session_id, session=session, newest=newest, response_file=response_file, store=store
     )
+    manner = manner_of(output_format, stream=stream)
     request = _request(text, choice, {**given_options(options), "timeout": timeout})
-    tell = _tell_nobody if quiet else console.note
+    tell = note_or_nothing(quiet=quiet)
     if newest:
         tell(f"going on with session {request.session_id}")
     if stored_at is not None:
         check_place(stored_at, os.environ)
-    response = _answer(request, store=store, quiet=quiet)
-    if stored_at is not None:
-        tell(f"the response is stored in {store_response(response, stored_at, os.environ)}")
-    _print(response, output_format)
-
-
-def _tell_nobody(text: str) -> None:
-    del text
+    logs.keep_quiet_unless_asked()
+    with answering(manner, quiet=quiet, markdown=request.json_schema is None) as answer:
+        response = _answered(request, answer, store=store)
+        if stored_at is not None:
+            tell(f"the response is stored in {store_response(response, stored_at, os.environ)}")
+    with _session_named_when_lost(response):
+        answer.check()
+        if not answer.shows_text:
+            _print(response, output_format)
 
 
 def _request(text: str, choice: SessionChoice, arguments: dict[str, object]) -> TurnRequest:
@@ -140,16 +154,14 @@ def _request(text: str, choice: SessionChoice, arguments: dict[str, object]) -> 
     return new_request(question_from(text), **session, **arguments)
 
 
-def _answer(request: TurnRequest, *, store: str | None, quiet: bool) -> LLMResponseDict:
-    """Run the turn under the progress line."""
-    logs.keep_quiet_unless_asked()
-    with (
-        watched(quiet=quiet, line=not logs.is_enabled()) as watch,
-        _session_named_when_stopped(request, watch),
-    ):
-        from mcp_coder.llm_interface import run_request
+def _answered(request: TurnRequest, answer: Answer, *, store: str | None) -> LLMResponseDict:
+    """Run the turn, and show its answer as far as that is done while it comes."""
+    from mcp_coder.llm_interface import run_request
 
-        return run_request(request, store=store, observe=watch.observe)
+    with _session_named_when_stopped(request, answer.watch):
+        response = run_request(request, store=store, observe=answer.observe)
+    answer.complete(response["text"])
+    return response
 
 
 @contextlib.contextmanager
@@ -162,10 +174,19 @@ def _session_named_when_stopped(request: TurnRequest, watch: Watch) -> Iterator[
         raise
 
 
-def _print(response: LLMResponseDict, output_format: str) -> None:
-    write = console.write_json if output_format in ("json", "raw") else console.write_answer
+@contextlib.contextmanager
+def _session_named_when_lost(response: LLMResponseDict) -> Iterator[None]:
+    """Let the line about an answer that could not be written name the session, which has it."""
     try:
-        write(answer_text(response, output_format))
+        yield
     except console.OutputLost as lost:
         lost.session_id = response["session_id"]
         raise
+
+
+def _print(response: LLMResponseDict, output_format: str) -> None:
+    text = answer_text(response, output_format)
+    if output_format in ("text", "session-id"):
+        console.write_answer(visible(text) if console.output_is_terminal() else text)
+    else:
+        console.write_json(text)

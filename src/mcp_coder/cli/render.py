@@ -9,9 +9,17 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from mcp_coder.llm_events import Retry, SessionStarted, TextDelta, ToolFinished, ToolStarted
+from mcp_coder.llm_events import (
+    Retry,
+    SessionStarted,
+    TextDelta,
+    ThinkingDelta,
+    ToolFinished,
+    ToolStarted,
+    TurnFinished,
+)
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -25,10 +33,13 @@ __all__ = [
     "answer_text",
     "ascii_json",
     "error_json",
+    "error_line",
+    "event_line",
     "money",
     "one_line",
     "progress_line",
     "report_lines",
+    "tool_note",
 ]
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]+")
@@ -66,9 +77,14 @@ def _as_raw(response: LLMResponseDict) -> str:
     return json.dumps(response["raw_response"], indent=2, ensure_ascii=False) + "\n"
 
 
+def _as_last_event(response: LLMResponseDict) -> str:
+    return event_line(TurnFinished(response=response))
+
+
 ANSWER_FORMATS: Mapping[str, Callable[[LLMResponseDict], str]] = {
     "text": _as_text,
     "json": _as_json,
+    "stream-json": _as_last_event,
     "session-id": _as_session_id,
     "raw": _as_raw,
 }
@@ -89,7 +105,24 @@ def ascii_json(text: str) -> str:
     return _NOT_ASCII.sub(lambda found: json.dumps(found.group())[1:-1], text)
 
 
-def error_json(
+def event_line(event: TurnEvent) -> str:
+    """Return an event as a line of ``--output-format stream-json``."""
+    from mcp_coder.llm_event_json import event_to_json
+
+    return json.dumps(event_to_json(event), ensure_ascii=False) + "\n"
+
+
+def error_json(**failure: Any) -> str:
+    """Return what a failure prints with ``--output-format json``; an answer that was paid for stands beside it."""
+    return json.dumps(_error_document(**failure), indent=2, ensure_ascii=False) + "\n"
+
+
+def error_line(**failure: Any) -> str:
+    """Return the last line that a failure prints with ``--output-format stream-json``."""
+    return json.dumps({"type": "error", **_error_document(**failure)}, ensure_ascii=False) + "\n"
+
+
+def _error_document(
     *,
     kind: str,
     message: str,
@@ -97,8 +130,7 @@ def error_json(
     session_id: str | None = None,
     retryable: bool = False,
     response: Mapping[str, object] | None = None,
-) -> str:
-    """Return what a failure prints with ``--output-format json``; an answer that was paid for stands beside it."""
+) -> dict[str, object]:
     error = {
         "class": kind,
         "message": message,
@@ -106,21 +138,42 @@ def error_json(
         "session_id": session_id,
         "retryable": retryable,
     }
-    document = {"error": error} if response is None else {"error": error, "response": dict(response)}
-    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    return {"error": error} if response is None else {"error": error, "response": dict(response)}
 
 
-# --- the progress line
+# --- what the agent does
+
+
+def _tool_call(event: ToolStarted) -> str:
+    """Name the tool and the one argument that tells most: the first that is a text."""
+    detail = next((value for value in event.input.values() if isinstance(value, str) and value.strip()), "")
+    return f"{event.name}: {detail}" if detail else event.name
+
+
+def _failed_tool(event: ToolFinished) -> str:
+    return f"{event.name or 'a tool'} failed: {event.output}" if event.is_error else ""
+
+
+_TOOL_NOTES: Mapping[type, Callable[..., str]] = {ToolStarted: _tool_call, ToolFinished: _failed_tool}
+
+
+def tool_note(event: TurnEvent) -> str:
+    """Return the short line that tells of a tool's call or failure; empty where there is nothing to tell.
+
+    >>> tool_note(ToolStarted(call_id="1", name="Bash", input={"command": "git status"}))
+    'Bash: git status'
+    """
+    describe = _TOOL_NOTES.get(type(event))
+    return "" if describe is None else one_line(describe(event), 200)
 
 
 def _tool_activity(event: ToolStarted) -> str:
-    """Name the tool and the one argument that tells most: the first that is a text."""
-    detail = next((value for value in event.input.values() if isinstance(value, str) and value.strip()), "")
-    return f"running {event.name}: {detail}" if detail else f"running {event.name}"
+    return f"running {_tool_call(event)}"
 
 
 _ACTIVITIES: Mapping[type, Callable[..., str]] = {
     SessionStarted: lambda _: "thinking",
+    ThinkingDelta: lambda _: "thinking",
     TextDelta: lambda _: "writing",
     ToolStarted: _tool_activity,
     ToolFinished: lambda _: "thinking",

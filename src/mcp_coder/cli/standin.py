@@ -91,10 +91,10 @@ def _serve(model: StandIn) -> int:
     env = {**model.env, "MCP_CODER_STANDIN_PID": str(os.getpid())}
     try:
         console.write_answer(environment_script(env, model.unset))
-        console.close_output()  # so that eval "$(mcp-coder standin &)" goes on
         console.say(
             f"serving on {model.server.url} until stopped (Ctrl-C); set the lines above in another shell"
         )
+        console.close_output()  # so that eval "$(mcp-coder standin &)" goes on
         threading.Event().wait()
     except Stopped as stop:
         if stop.number not in (signal.SIGINT, signal.SIGTERM):

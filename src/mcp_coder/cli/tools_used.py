@@ -7,15 +7,15 @@ for. An agent whose events nobody here can read has no calls.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from importlib import import_module
 
 from mcp_coder.llm_events import ToolFinished, ToolStarted, TurnEvent
 
 __all__ = ["ToolCall", "tool_calls"]
 
-_READERS = {"claude": ("mcp_coder.llm_providers.claude.parse", "turn_events")}
-"""Provider -> where the function is that reads one of its raw events. To add an agent, add its row."""
+_READERS = {"claude": ("mcp_coder.llm_providers.claude.telling", "told_in")}
+"""Provider -> where the function is that reads its raw events. To add an agent, add its row."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -38,8 +38,10 @@ def tool_calls(provider: str, events: Iterable[Mapping[str, object]]) -> tuple[T
     if provider not in _READERS:
         return ()
     module, name = _READERS[provider]
-    read: Callable[[Mapping[str, object]], Sequence[TurnEvent]] = getattr(import_module(module), name)
-    told = [each for event in events for each in read(event)]
+    read: Callable[[Iterable[Mapping[str, object]]], Iterable[TurnEvent]] = getattr(
+        import_module(module), name
+    )
+    told = list(read(events))
     failed = {each.call_id for each in told if isinstance(each, ToolFinished) and each.is_error}
     return tuple(_call(each, failed) for each in told if isinstance(each, ToolStarted))
 
