@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -89,3 +90,24 @@ def test_the_bytes_can_be_read_by_other_programs() -> None:
     response, events = zstandard.ZstdDecompressor().decompress(raw).split(b"\n")
     assert b'"text":"text"' in response
     assert events == b'[{"type":"system"}]'
+
+
+def test_threads_pack_side_by_side() -> None:
+    """A compressor is kept from turn to turn, and serves one thread at a time."""
+    dictionary, texts = raw_dictionary(1), [str(number) * 20_000 for number in range(8)]
+
+    def packed_and_read(text: str) -> bool:
+        events = [{"text": text}]
+        raws = [raw_from(None, events, dictionary) for _ in range(20)]
+        return all(raw is not None and events_from_raw(raw, dictionary) == tuple(events) for raw in raws)
+
+    with ThreadPoolExecutor(len(texts)) as pool:
+        assert all(pool.map(packed_and_read, texts))
+
+
+def test_what_is_large_is_packed_too() -> None:
+    events = [{"text": "a word and " * 200_000}]
+    for _ in range(2):
+        raw = raw_from(None, events, raw_dictionary(1))
+        assert raw is not None
+        assert events_from_raw(raw, raw_dictionary(1)) == tuple(events)

@@ -13,6 +13,7 @@ from datetime import datetime, tzinfo
 from typing import TYPE_CHECKING, Any, Protocol
 
 from mcp_coder.llm_events import Usage
+from mcp_coder.llm_store.frozen_records import Record, record
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -28,7 +29,6 @@ __all__ = [
     "ENDED_STATES",
     "TURN_STATES",
     "NewTurn",
-    "Record",
     "SearchHit",
     "SessionFilter",
     "SessionRecord",
@@ -60,34 +60,7 @@ def __getattr__(name: str) -> Any:
     return getattr(reports, name)
 
 
-class Record:
-    """What all records here share: they are equal, and shown, by their fields.
-
-    Written once, since ``dataclass`` would make these methods anew for each record, in half the time of its import.
-    """
-
-    __slots__ = ()
-
-    def __eq__(self, other: object) -> bool:
-        return type(other) is type(self) and _values(self) == _values(other)
-
-    def __hash__(self) -> int:
-        return hash(_values(self))
-
-    def __repr__(self) -> str:
-        shown = (f"{field.name}={getattr(self, field.name)!r}" for field in _fields(self))
-        return f"{type(self).__name__}({', '.join(shown)})"
-
-
-def _fields(record: Any) -> tuple[dataclasses.Field[Any], ...]:
-    return dataclasses.fields(record)
-
-
-def _values(record: object) -> tuple[object, ...]:
-    return tuple(getattr(record, field.name) for field in _fields(record))
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True, slots=True, repr=False, eq=False)
+@record(frozen=True, kw_only=True)
 class SessionRecord(Record):
     """A session as lists show it; all of it is kept with the session, none worked out from its turns when read.
 
@@ -135,7 +108,7 @@ class SessionRecord(Record):
     cache_write_tokens: int = 0
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True, slots=True, repr=False, eq=False)
+@record(frozen=True, kw_only=True)
 class NewTurn(Record):
     """A turn that is about to be handed to an agent: what the journal keeps of it.
 
@@ -185,7 +158,7 @@ class NewTurn(Record):
     redactions: int = 0
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True, slots=True, repr=False, eq=False)
+@record(frozen=True, kw_only=True)
 class TurnEnding(Record):
     """How a turn ended: what is added to its journal.
 
@@ -221,8 +194,7 @@ class TurnEnding(Record):
     redactions: int = 0
 
 
-# Without slots: read by the thousand, and filled in one step a store makes one in a third of the time.
-@dataclasses.dataclass(frozen=True, kw_only=True, repr=False, eq=False)
+@record(frozen=True, kw_only=True)
 class TurnRecord(Record):
     """A turn as it is read back; what is long in it (response, events) is read by its own methods of the store.
 
@@ -275,7 +247,7 @@ class TurnRecord(Record):
         return self.state != "started" and self.usage.cost_usd is None
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True, slots=True, repr=False, eq=False)
+@record(frozen=True, kw_only=True)
 class SessionFilter(Record):
     """Which sessions: those to which all of this applies; None is no condition.
 

@@ -23,7 +23,7 @@ from typing import TypeVar, cast
 
 from mcp_coder.llm_errors import InvalidRequestError
 from mcp_coder.llm_store.secret_environment import MIN_SECRET_LENGTH, has_secret_word, secrets_in, words_of
-from mcp_coder.llm_store.secret_forms import FORMS, ID, Finder, Form, Span
+from mcp_coder.llm_store.secret_forms import FORMS, ID, Finder, Form, Span, compiled
 from mcp_coder.llm_store.secret_values import in_escapes, unescaped
 
 __all__ = ["FORMS", "MIN_SECRET_LENGTH", "Form", "Redactor", "secrets_in"]
@@ -65,7 +65,7 @@ def _pattern(place: int, text: object) -> re.Pattern[str]:
 
 _ID_PART = re.compile(r"[A-Za-z0-9_-]+")
 _LONGEST_ID = 80
-_MARKER = re.compile(rf"\[redacted(?: (?:{'|'.join(sorted({form.kind for form in FORMS}))}))?\]")
+_MARKER = rf"\[redacted(?: (?:{'|'.join(sorted({form.kind for form in FORMS}))}))?\]"
 _LONGEST_MARKER = 40
 
 
@@ -78,14 +78,14 @@ def _spans_of(regex: re.Pattern[str], text: str) -> Iterator[Span]:
 
 
 def _is_in_id(text: str, start: int, end: int) -> bool:
-    near = ID.finditer(text, max(0, start - _LONGEST_ID), end + _LONGEST_ID)
+    near = compiled(ID).finditer(text, max(0, start - _LONGEST_ID), end + _LONGEST_ID)
     return any(found.start() <= start and end <= found.end() for found in near)
 
 
 def _outside_markers(text: str, span: Span) -> Iterator[Span]:
     """Return what of a span is not in place of a secret already."""
     start, end, kind = span
-    for marker in _MARKER.finditer(text, max(0, start - _LONGEST_MARKER), end + _LONGEST_MARKER):
+    for marker in compiled(_MARKER).finditer(text, max(0, start - _LONGEST_MARKER), end + _LONGEST_MARKER):
         if start < min(marker.start(), end):
             yield Span(start, min(marker.start(), end), kind)
         start = max(start, marker.end())
@@ -133,7 +133,6 @@ _PLAIN = frozenset({str, int, float, bool, type(None)})
 _Clean = Callable[[str, str], str]
 
 
-@dataclasses.dataclass(slots=True)
 class _Node:
     """A list or mapping somewhere in a value, and what becomes of it.
 
@@ -145,10 +144,13 @@ class _Node:
         result: the same without secrets, once that is known.
     """
 
-    value: object
-    entries: list[tuple[object, str, object]]
-    inner: dict[object, _Node] = dataclasses.field(default_factory=dict)
-    result: object = None
+    __slots__ = ("entries", "inner", "result", "value")
+
+    def __init__(self, value: object, entries: list[tuple[object, str, object]]) -> None:
+        self.value = value
+        self.entries = entries
+        self.inner: dict[object, _Node] = {}
+        self.result: object = None
 
     def texts(self) -> Iterator[str]:
         """Go through what may hold a secret, each text after what its key says of it."""

@@ -10,11 +10,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
-from decimal import Decimal
-from typing import Any, cast
+from typing import Any
 
 from mcp_coder.llm_events import ModelUsage, Usage
 from mcp_coder.llm_store.base import NewTurn, SessionRecord, TurnEnding, TurnRecord
+from mcp_coder.llm_store.frozen_records import filled
 from mcp_coder.llm_store.json_objects import JsonObject, scan_json
 from mcp_coder.llm_store.values import (
     EPOCH,
@@ -107,33 +107,32 @@ def new_session_row(turn: NewTurn, number: int, parent_turn: int | None) -> Row:
 def session_from_row(row: Sequence[Any]) -> SessionRecord:
     """Return the session of a row of ``session_columns``."""
     values = plain(row)
-    return SessionRecord(
-        session_id=values[0],
-        provider=values[1],
-        native_id=values[2],
-        name=values[3],
-        title=values[4],
-        tags=_tags(values[5]),
-        cwd=values[6],
-        project=values[7],
-        config_dir=values[8],
-        parent_id=values[9],
-        parent_turn=values[10],
-        created_at=time_from(values[11]),
-        updated_at=time_from(values[12]),
-        turns=values[13],
-        cost_usd=_known_dollars(values[14]),
-        unaccounted_turns=values[15],
-        unrecorded_usd=_known_dollars(values[16]),
-        input_tokens=values[17],
-        output_tokens=values[18],
-        cache_read_tokens=values[19],
-        cache_write_tokens=values[20],
+    return filled(
+        SessionRecord,
+        {
+            "session_id": values[0],
+            "provider": values[1],
+            "native_id": values[2],
+            "name": values[3],
+            "title": values[4],
+            "tags": _tags(values[5]),
+            "cwd": values[6],
+            "project": values[7],
+            "config_dir": values[8],
+            "parent_id": values[9],
+            "parent_turn": values[10],
+            "created_at": EPOCH + timedelta(0, 0, values[11]),
+            "updated_at": EPOCH + timedelta(0, 0, values[12]),
+            "turns": values[13],
+            "cost_usd": dollars_from(values[14]),
+            "unaccounted_turns": values[15],
+            "unrecorded_usd": dollars_from(values[16]),
+            "input_tokens": values[17],
+            "output_tokens": values[18],
+            "cache_read_tokens": values[19],
+            "cache_write_tokens": values[20],
+        },
     )
-
-
-def _known_dollars(nano: int) -> Decimal:
-    return cast("Decimal", dollars_from(nano))
 
 
 def _tags(text: str | None) -> tuple[str, ...]:
@@ -168,7 +167,8 @@ def turn_row(turn: NewTurn) -> Row:
 
 def begun_record(turn: NewTurn, number: int, parent_turn_id: str | None) -> TurnRecord:
     """Return the record of a turn that has just begun, as it would be read back."""
-    return _record(
+    return filled(
+        TurnRecord,
         {
             "turn_id": turn.turn_id,
             "session_id": turn.session_id,
@@ -199,18 +199,8 @@ def begun_record(turn: NewTurn, number: int, parent_turn_id: str | None) -> Turn
             "carried": tuple(turn.carried),
             "notices": (),
             "redactions": turn.redactions,
-        }
+        },
     )
-
-
-def _record(fields: dict[str, Any]) -> TurnRecord:
-    """Return a turn with all its fields, given at once.
-
-    Its own ``__init__`` sets one after the other past the freezing: for a thousand turns as long as the SELECT takes.
-    """
-    record = object.__new__(TurnRecord)
-    object.__setattr__(record, "__dict__", fields)
-    return record
 
 
 def ending_row(ending: TurnEnding) -> Row:
@@ -313,7 +303,7 @@ def turn_from_row(row: Sequence[Any], models: tuple[ModelUsage, ...] = ()) -> Tu
         "prompt": values[37],
         "text": values[38],
     }
-    return _record(fields)
+    return filled(TurnRecord, fields)
 
 
 def _usage_from(values: Sequence[Any], models: tuple[ModelUsage, ...]) -> Usage:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from mcp_coder.llm_store.secret_forms import ID, URL_LOGIN
+from mcp_coder.llm_store.secret_forms import ID, URL_LOGIN, compiled
 
 __all__ = ["MIN_SECRET_LENGTH", "has_secret_word", "secrets_in", "words_of"]
 
@@ -13,17 +13,20 @@ MIN_SECRET_LENGTH = 12
 """Shorter values of an environment are not taken for secrets: they would be found in innocent words."""
 
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
-_SECRET_WORD = re.compile(
-    "(?:ACCESS|API|PRIVATE|SECRET)?KEY|(?:ACCESS|API|AUTH)?TOKEN|(?:CLIENT)?SECRETS?|(?:PG)?PASSWORDS?|(?:SSH)?PASS|"
-    "PASSWD|PASSPHRASE|CREDENTIALS?|CREDS|AUTH|PAT"
-)
+_SECRET_WORDS = frozenset({
+    "ACCESSKEY", "ACCESSTOKEN", "APIKEY", "APITOKEN", "AUTH", "AUTHTOKEN", "CLIENTSECRET", "CLIENTSECRETS",
+    "CREDENTIAL", "CREDENTIALS", "CREDS", "KEY", "PASS", "PASSPHRASE", "PASSWD", "PASSWORD", "PASSWORDS", "PAT",
+    "PGPASSWORD", "PGPASSWORDS", "PRIVATEKEY", "SECRET", "SECRETKEY", "SECRETS", "SSHPASS", "TOKEN",
+})  # fmt: skip
 # Last words of names whose values are about a secret, and none.
-_ABOUT_SECRETS = re.compile(
-    "ALGORITHM|AUDIENCE|COMMAND|DIR|DIRECTORY|EMAIL|ENDPOINT|FILE|FILENAME|FORMAT|HELPER|HOST|IDS?|ISSUER|METHOD|MODE|"
-    "NAME|PATH|PORT|PREFIX|PROVIDER|REGION|SCOPES?|SOCK|SOCKET|TYPE|URI|URL|USER|USERNAME|VERSION"
-)
-_NUMBER = re.compile(r"[\d\s.,:+_-]+")
-_PATH = re.compile(r"(?:~|\.{1,2}|[A-Za-z]:)?[\\/][\w.@:,~ %\\/-]*")
+_ABOUT_SECRETS = frozenset({
+    "ALGORITHM", "AUDIENCE", "COMMAND", "DIR", "DIRECTORY", "EMAIL", "ENDPOINT", "FILE", "FILENAME", "FORMAT",
+    "HELPER", "HOST", "ID", "IDS", "ISSUER", "METHOD", "MODE", "NAME", "PATH", "PORT", "PREFIX", "PROVIDER",
+    "REGION", "SCOPE", "SCOPES", "SOCK", "SOCKET", "TYPE", "URI", "URL", "USER", "USERNAME", "VERSION",
+})  # fmt: skip
+# Not compiled before a value is to be looked at: few are.
+_NUMBER = r"[\d\s.,:+_-]+"
+_PATH = r"(?:~|\.{1,2}|[A-Za-z]:)?[\\/][\w.@:,~ %\\/-]*"
 _LEAST_CHARACTERS = 4  # different ones: less is a ruling line or a place for a secret
 
 
@@ -45,7 +48,7 @@ def secrets_in(environ: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def _secrets_of(name: str, value: str) -> Iterator[str]:
-    passwords = [match[1] for match in re.finditer(URL_LOGIN, value)]
+    passwords = [match[1] for match in re.finditer(URL_LOGIN, value)] if "@" in value else []
     yield from passwords
     if passwords or _says_secret(words_of(name)):
         yield value
@@ -54,19 +57,20 @@ def _secrets_of(name: str, value: str) -> Iterator[str]:
 def _says_secret(words: Sequence[str]) -> bool:
     """Say whether a name of these words is a secret's. ``PWD`` alone is the working directory."""
     secret = has_secret_word(words) or "PWD" in words[1:]
-    return secret and not _ABOUT_SECRETS.fullmatch(words[-1]) and "PUBLIC" not in words
+    return secret and words[-1] not in _ABOUT_SECRETS and "PUBLIC" not in words
 
 
 def _may_be_secret(value: str) -> bool:
-    plain = _NUMBER.fullmatch(value) or ID.fullmatch(value) or _is_path(value)
-    return len(value) >= MIN_SECRET_LENGTH and len(set(value)) >= _LEAST_CHARACTERS and not plain
+    if len(value) < MIN_SECRET_LENGTH or len(set(value)) < _LEAST_CHARACTERS:
+        return False
+    return not (re.fullmatch(_NUMBER, value) or compiled(ID).fullmatch(value) or _is_path(value))
 
 
 def _is_path(value: str) -> bool:
     """Say whether a value is a plain path. Base64 can begin with a slash too, but goes on with all kinds of letters."""
     runs = re.findall(r"[A-Za-z0-9]{20,}", value)
     mixed = any(all(re.search(kind, run) for kind in ("[a-z]", "[A-Z]", "[0-9]")) for run in runs)
-    return _PATH.fullmatch(value) is not None and not mixed
+    return re.fullmatch(_PATH, value) is not None and not mixed
 
 
 def words_of(name: str) -> list[str]:
@@ -80,4 +84,4 @@ def words_of(name: str) -> list[str]:
 
 def has_secret_word(words: Sequence[str]) -> bool:
     """Say whether one of the words stands for a secret."""
-    return any(map(_SECRET_WORD.fullmatch, words))
+    return not _SECRET_WORDS.isdisjoint(words)

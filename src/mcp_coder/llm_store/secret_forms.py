@@ -6,12 +6,12 @@ on and fail over what the next try would read again.
 
 from __future__ import annotations
 
-import dataclasses
+import functools
 import re
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-__all__ = ["FORMS", "ID", "URL_LOGIN", "Finder", "Form", "Span"]
+__all__ = ["FORMS", "ID", "URL_LOGIN", "Finder", "Form", "Span", "compiled"]
 
 
 class Span(NamedTuple):
@@ -26,19 +26,33 @@ Finder = Callable[[str], Iterator[Span]]
 """Says where secrets stand in a text, in any order."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Form:
+@functools.cache
+def compiled(pattern: str) -> re.Pattern[str]:
+    """Return a regular expression of this module, made when something is first to be tried by it.
+
+    Most texts have nothing that looks like a secret, and making all of them takes as long as to record a turn.
+    """
+    return re.compile(pattern, re.ASCII)
+
+
+class Form(NamedTuple):
     """What one kind of secret looks like.
 
     Attributes:
         kind: what is put in its place: ``[redacted <kind>]``.
         needles: each match begins with one of these.
-        regex: tried where a needle stands; its group, where it has one, is the part to take out.
+        pattern: a regular expression, tried where a needle stands; its group, where it has one, is the part to take
+            out.
     """
 
     kind: str
     needles: tuple[str, ...]
-    regex: re.Pattern[str]
+    pattern: str
+
+    @property
+    def regex(self) -> re.Pattern[str]:
+        """What the pattern says, compiled."""
+        return compiled(self.pattern)
 
     def spans(self, text: str) -> Iterator[Span]:
         """Say where such secrets stand."""
@@ -51,8 +65,8 @@ class Form:
                 at = text.find(needle, match.end() if match else at + 1)
 
 
-def _form(kind: str, needles: str, regex: str) -> Form:
-    return Form(kind, tuple(needles.split()), re.compile(regex, re.ASCII))
+def _form(kind: str, needles: str, pattern: str) -> Form:
+    return Form(kind, tuple(needles.split()), pattern)
 
 
 # What stands before a secret is no letter or digit, unless it ends a JSON or URL escape, or a terminal's colour. What
@@ -138,9 +152,8 @@ FORMS: tuple[Form, ...] = (
 )
 """The kinds of secrets that are known by their looks. Where two meet, the earlier row gives the name."""
 
-ID = re.compile(
+ID = (
     rf"{_START}(?:[0-9a-fA-F]{{8}}(?:-[0-9a-fA-F]{{4}}){{3}}-[0-9a-fA-F]{{12}}"
-    r"|(?:msg|msgbatch|toolu|srvtoolu|mcptoolu|req)_[A-Za-z0-9]{16,64})(?![A-Za-z0-9])",
-    re.ASCII,
+    r"|(?:msg|msgbatch|toolu|srvtoolu|mcptoolu|req)_[A-Za-z0-9]{16,64})(?![A-Za-z0-9])"
 )
 """Ids: UUIDs, and those of messages, tool calls and requests. They are never touched."""

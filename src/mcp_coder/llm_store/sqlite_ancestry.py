@@ -5,9 +5,8 @@ A fork of a fork may share nothing of its parent's own turns, only what that one
 
 from __future__ import annotations
 
-import dataclasses
 import sqlite3
-from typing import Any
+from typing import Any, NamedTuple
 
 from mcp_coder.llm_store.sqlite_statements import run
 
@@ -17,8 +16,7 @@ _MOST_GENERATIONS = 1000
 """Of forks of forks: what goes on beyond is a circle."""
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class Past:
+class Past(NamedTuple):
     """The last turn that comes before.
 
     Attributes:

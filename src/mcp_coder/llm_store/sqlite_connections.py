@@ -106,8 +106,7 @@ class FileConnections:
         for held in self._known():
             with held.lock:
                 held.close()
-        with self._lock.thread_lock:
-            self._lock.close()
+        self._lock.close()
 
     def _held(self) -> _Held:
         held: _Held | None = getattr(self._local, "held", None)

@@ -23,12 +23,14 @@ __all__ = [
     "writable",
 ]
 
-_REMOTE = re.compile(
-    r"9p|afs|afpfs|autofs|beegfs|ceph|cifs|coda|davfs.*|drvfs|fuse.*|gfs2?|glusterfs|lustre|ncpfs|nfs.*|ocfs2|osxfuse|"
-    r"panfs|prl_fs|smb.*|sshfs|vboxsf|virtiofs|vmhgfs.*|webdav"
-)
-_LOCAL = re.compile(r"fuseblk|fuse\.(ext[234]|ntfs.*|exfat)")
+_REMOTE = frozenset({
+    "9p", "afs", "afpfs", "autofs", "beegfs", "ceph", "cifs", "coda", "drvfs", "gfs", "gfs2", "glusterfs",
+    "lustre", "ncpfs", "ocfs2", "osxfuse", "panfs", "prl_fs", "sshfs", "vboxsf", "virtiofs", "webdav",
+})  # fmt: skip
+_REMOTE_FAMILIES = ("davfs", "fuse", "nfs", "smb", "vmhgfs")
+_LOCAL = frozenset({"fuseblk", "fuse.ext2", "fuse.ext3", "fuse.ext4", "fuse.exfat"})
 """Disks of this machine whose driver happens to run outside the kernel."""
+_LOCAL_FAMILY = "fuse.ntfs"
 
 
 def create_private(path: str) -> None:
@@ -80,7 +82,9 @@ def is_remote(path: str) -> bool:
 
 def is_remote_kind(kind: str) -> bool:
     """Return whether a kind of file system (``nfs4``, ``fuse.sshfs``) belongs to another machine, or may."""
-    return bool(_REMOTE.fullmatch(kind)) and not _LOCAL.fullmatch(kind)
+    if kind in _LOCAL or kind.startswith(_LOCAL_FAMILY):
+        return False
+    return kind in _REMOTE or kind.startswith(_REMOTE_FAMILIES)
 
 
 def file_system_of(path: str, mounts: Iterable[tuple[str, str]]) -> str:
@@ -111,4 +115,6 @@ def parsed(table: str) -> list[tuple[str, str]]:
 
 def _unescaped(point: str) -> str:
     r"""Return a mount point as it is: a blank in it is written as ``\040``."""
+    if "\\" not in point:
+        return point
     return re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), point)

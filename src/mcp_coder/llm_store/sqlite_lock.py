@@ -13,9 +13,10 @@ from __future__ import annotations
 
 import contextlib
 import os
-import threading
 import time
 from collections.abc import Iterator
+
+from mcp_coder.llm_store.fair_lock import FairLock
 
 try:
     import fcntl
@@ -44,7 +45,7 @@ class WriteLock:
         self._path = path
         self._file: int | None = None
         self._pause = 0.0
-        self.thread_lock = threading.Lock()
+        self.thread_lock = FairLock()
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
@@ -98,19 +99,24 @@ class WriteLock:
                 fcntl.flock(self._file, fcntl.LOCK_UN)
 
     def close(self) -> None:
-        """Close the lock file. The next use opens it again."""
+        """Close the lock file, when it is nobody's turn any more. The next use opens it again."""
+        if self.thread_lock.acquire(timeout=WAIT_SECONDS):
+            self._close_file()
+            self.thread_lock.release()
+
+    def _close_file(self) -> None:
         file, self._file = self._file, None
         if file is not None:
             with contextlib.suppress(OSError):
                 os.close(file)
 
     def __del__(self) -> None:
-        self.close()
+        self._close_file()
 
     def forget(self) -> None:
         """Begin anew in a forked child. Closing what it shares with the parent leaves the parent's lock alone."""
-        self.thread_lock = threading.Lock()
-        self.close()
+        self.thread_lock = FairLock()
+        self._close_file()
 
 
 def poll_after(waited: float) -> float:

@@ -28,6 +28,7 @@ _MINIMUM_WRITER = 1
 _APPLICATION_ID = 0x6D63_6F64  # "mcod": tells `file` and us whose it is
 
 _QUERIES = load_queries("sqlite")
+_WHAT_IS_THERE = "SELECT count(*), total(type = 'table' AND name = 'meta') FROM sqlite_master"
 
 
 def is_current(connection: sqlite3.Connection, url: str) -> bool:
@@ -66,18 +67,15 @@ def _note_version(connection: sqlite3.Connection) -> None:
 
 
 def _version(connection: sqlite3.Connection, url: str) -> int:
-    if not _has_table(connection, "meta"):
-        if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+    # Asked in one statement: between two of them another process may make the schema.
+    there, ours = connection.execute(_WHAT_IS_THERE).fetchone()
+    if not ours:
+        if there:
             raise StoreError(f"{url} is a database of something else; name another file for the store")
         return 0
     refuse_newer(connection, url)
     row = connection.execute(_QUERIES["read_meta"], ("schema_version",)).fetchone()
     return int(row[0]) if row else 0
-
-
-def _has_table(connection: sqlite3.Connection, name: str) -> bool:
-    found = connection.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?", (name,))
-    return found.fetchone() is not None
 
 
 def refuse_newer(connection: sqlite3.Connection, url: str) -> None:

@@ -7,10 +7,9 @@ transaction.
 
 from __future__ import annotations
 
-import dataclasses
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from mcp_coder.llm_errors import InvalidRequestError, SessionNotFoundError, StoreError
 from mcp_coder.llm_events import Usage
@@ -120,8 +119,7 @@ def _past(
     return past_of_fork(connection, parent_id, number=parent_turn)
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class Ended:
+class Ended(NamedTuple):
     """An ending, as rows: worked out before it is this writer's turn."""
 
     text: str

@@ -313,7 +313,8 @@ ORDER BY turn_index.rowid DESC LIMIT :limit
 -- name: not_indexed
 SELECT turns.id, sessions.session_id, turns.turn_id, turns.number, turns.started_at,
     turn_texts.prompt, turn_texts.text
-FROM turns CROSS JOIN sessions ON sessions.id = turns.session CROSS JOIN turn_texts ON turn_texts.turn = turns.id
+FROM turns INDEXED BY turns_not_indexed
+    CROSS JOIN sessions ON sessions.id = turns.session CROSS JOIN turn_texts ON turn_texts.turn = turns.id
 WHERE NOT turns.indexed AND turns.id < :before AND {which}
 ORDER BY turns.id DESC LIMIT :most
 
