@@ -13,11 +13,9 @@ import shutil
 import time
 import uuid
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 
 from mcp_coder.llm_places import private_directory, state_directory
 from mcp_coder.llm_providers.base import TurnFiles
-from mcp_coder.llm_serialization import write_file_atomically
 
 __all__ = [
     "is_kept_for_record",
@@ -83,10 +81,12 @@ _JOURNAL = "journal.json"
 def keep_for_record(directory: str, journal: Mapping[str, object]) -> None:
     """Keep the directory until ``recorded`` is said of it; ``journal`` tells whose record waits.
 
+    It survives our death, and need not survive the machine's: then what the agent printed beside it is gone, too.
+
     Raises:
         OSError: it cannot be written.
     """
-    write_file_atomically(Path(directory, _JOURNAL), json.dumps(journal).encode())
+    _mark(directory, _JOURNAL, journal)
 
 
 def recorded(directory: str) -> None:
@@ -118,9 +118,13 @@ def say_owner(directory: str, owner: Mapping[str, object]) -> None:
     Raises:
         OSError: it cannot be written.
     """
-    file = os.open(os.path.join(directory, _OWNER), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with open(file, "w", encoding="ascii") as stream:
-        json.dump(owner, stream)
+    _mark(directory, _OWNER, owner)
+
+
+def _mark(directory: str, mark: str, told: Mapping[str, object]) -> None:
+    file = os.open(os.path.join(directory, mark), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with open(file, "wb") as stream:
+        stream.write(json.dumps(told).encode())
 
 
 def owned_directories() -> Iterator[tuple[str, Mapping[str, object]]]:
