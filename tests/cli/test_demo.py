@@ -7,21 +7,21 @@ from typing import Any
 from mcp_coder.testing import FakeClaude
 
 
-def test_it_shows_five_turns_and_leaves_nothing(run_cli: Callable[..., Any], tmp_path: Any) -> None:
+def test_it_shows_seven_turns_and_leaves_nothing(run_cli: Callable[..., Any], tmp_path: Any) -> None:
     temporary = tmp_path / "tmp"
     temporary.mkdir()
     started = time.monotonic()
     done = run_cli("demo", env={"TMPDIR": str(temporary)}, cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert time.monotonic() - started < 20
-    rows = [line.split() for line in done.stdout.splitlines()[2:7]]
-    assert [row[0] for row in rows] == ["cli", "cli", "api", "api", "api"]
+    rows = [line.split() for line in done.stdout.splitlines()[2:9]]
+    assert [row[0] for row in rows] == ["cli", "cli", "api", "api", "api", "cli,", "cli,"]
     assert all(row[-1] == "ok" for row in rows)
     sessions = [row[-4] for row in rows]
-    assert sessions == [sessions[0], sessions[0], sessions[2], sessions[2], sessions[0]]
+    assert sessions == [sessions[0], sessions[0], sessions[2], sessions[2], *[sessions[0]] * 3]
     assert sessions[0] != sessions[2]
     assert all(row[-2].startswith("$0.0") for row in rows)
-    assert done.stdout.endswith("5 of 5 turns were answered as expected.\n")
+    assert done.stdout.endswith("7 of 7 turns were answered as expected.\n")
     assert list(temporary.iterdir()) == []
 
 

@@ -32,7 +32,7 @@ def test_the_table_shows_each_turn_and_takes_nothing_for_markup() -> None:
         "blue",
         "Noted",
         SESSION[:8],
-        "1.2",
+        "1.25",
         "unknown",
         "WRONG",
     ]

@@ -1,4 +1,4 @@
-"""``mcp-coder demo``: sessions that go on, by each method and across both, on the stand-in model with the real program.
+"""``mcp-coder demo``: sessions that go on, by each method, across both, and warm: the real program, the stand-in model.
 
 It checks what it shows: the same session id, and an answer that only somebody who was told could give. No account, no
 network, nothing of the user's own settings; the exit code says whether all was as expected.
@@ -20,6 +20,7 @@ from mcp_coder.cli.demo_table import DemoTurn, demo_table
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from mcp_coder.llm_sessions.pool import SessionPool
     from mcp_coder.llm_types import LLMResponseDict
 
 __all__ = ["demo"]
@@ -29,12 +30,16 @@ _TIMEOUT = 60.0
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class _Step:
-    """A turn to show: in which of the two sessions, by which method, what is asked and what must be answered."""
+    """A turn to show: in which of the two sessions, by which method, what is asked and what must be answered.
+
+    ``warm``: its agent is kept for the next turn.
+    """
 
     session: str
     method: str
     asked: str
     expected: str
+    warm: bool = False
 
 
 _STEPS: Sequence[_Step] = (
@@ -51,6 +56,8 @@ _STEPS: Sequence[_Step] = (
     _Step(
         session="first", method="api", asked="What is my favorite color?", expected="favorite color is blue"
     ),
+    _Step(session="first", method="cli", asked="My favorite number is 7", expected="number is 7", warm=True),
+    _Step(session="first", method="cli", asked="What is my favorite number?", expected="is 7", warm=True),
 )
 
 
@@ -58,7 +65,7 @@ _STEPS: Sequence[_Step] = (
 @logs.log_options
 @click.pass_context
 def demo(context: click.Context) -> None:
-    """Show sessions that go on: two turns by each method, and one across both.
+    """Show sessions that go on: two turns by each method, one across both, and two in an agent that is kept.
 
     Runs the real program offline, against a model that we play: no account is needed and nothing is spent.
     """
@@ -88,11 +95,14 @@ def _environment(env: Mapping[str, str], unset: Sequence[str]) -> Iterator[None]
 
 
 def _run_all(cwd: str) -> list[DemoTurn]:
+    from mcp_coder.llm_sessions.pool import SessionPool
+
     latest: dict[str, LLMResponseDict] = {}
-    return [_run(step, latest, cwd) for step in _STEPS]
+    with SessionPool(max_live=1) as pool:
+        return [_run(step, latest, cwd, pool) for step in _STEPS]
 
 
-def _run(step: _Step, latest: dict[str, LLMResponseDict], cwd: str) -> DemoTurn:
+def _run(step: _Step, latest: dict[str, LLMResponseDict], cwd: str, pool: SessionPool) -> DemoTurn:
     """Run one turn in its session, of which ``latest`` holds the response before, and replace that."""
     from mcp_coder.llm_interface import prompt_llm
     from mcp_coder.llm_providers.claude.usage import usage_of
@@ -100,10 +110,17 @@ def _run(step: _Step, latest: dict[str, LLMResponseDict], cwd: str) -> DemoTurn:
     previous = latest.get(step.session)
     session_id = previous["session_id"] if previous else None
     started = time.monotonic()
-    response = prompt_llm(step.asked, method=step.method, session_id=session_id, timeout=_TIMEOUT, cwd=cwd)
+    response = prompt_llm(
+        step.asked,
+        method=step.method,
+        session_id=session_id,
+        timeout=_TIMEOUT,
+        cwd=cwd,
+        pool=pool if step.warm else None,
+    )
     latest[step.session] = response
     return DemoTurn(
-        method=step.method,
+        method=f"{step.method}, warm" if step.warm else step.method,
         asked=step.asked,
         answered=response["text"],
         session_id=response["session_id"] or "",

@@ -60,7 +60,7 @@ def _demo_cells(turn: DemoTurn) -> tuple[str, ...]:
         one_line(turn.asked, 60),
         one_line(turn.answered, 60),
         turn.session_id[:8],
-        f"{turn.seconds:.1f}",
+        f"{turn.seconds:.2f}",
         money(turn.cost_usd),
         "ok" if turn.as_expected else "WRONG",
     )
