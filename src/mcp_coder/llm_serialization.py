@@ -270,10 +270,11 @@ def _decoded(data: bytes, where: str) -> str:
         raise json.JSONDecodeError(f"{where}Not {encoding} ({exc.reason})", before, len(before)) from exc
 
 
-def write_file_atomically(path: Path, data: bytes) -> None:
+def write_file_atomically(path: Path, data: bytes, *, sync_folder: bool = True) -> None:
     """Write ``data`` to ``path`` so that a reader, or a crash, sees the old file or the new one, whole.
 
-    The new file is on disk, not only in memory, when this returns. It is 0600, missing folders are made
+    The new file is on disk, not only in memory, when this returns; without ``sync_folder`` a machine that loses its
+    power may be left with the old one. It is 0600, missing folders are made
     0700, whatever the umask. A link stays, and what it points to is written. A device or a pipe
     (``/dev/stdout``) is written to, never replaced. Of writers at the same time the last one wins.
 
@@ -295,7 +296,8 @@ def write_file_atomically(path: Path, data: bytes) -> None:
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink()
-    _sync_folder(target.parent)
+    if sync_folder:
+        _sync_folder(target.parent)
 
 
 def _is_no_file(path: Path) -> bool:

@@ -120,7 +120,10 @@ class Lease:
         return read_card(self._directory, self.first_id)
 
     def write_card(self, card: Card) -> None:
-        """Replace the session's card, durably."""
+        """Replace the session's card: it outlives us, and after a power cut it is this one or the one before, whole.
+
+        Both are as good then: no agent is left that the card could tell of.
+        """
         self._write(self.first_id, card)
 
     def write_alias(self, card: Card) -> None:
@@ -135,7 +138,7 @@ class Lease:
 
     def _write(self, name: str, card: Card) -> None:
         data = json.dumps(card_to_json(card), indent=1).encode()
-        write_file_atomically(Path(self._directory, f"{name}.json"), data)
+        write_file_atomically(Path(self._directory, f"{name}.json"), data, sync_folder=False)
 
     def release(self) -> None:
         """Give the lease back. Calling it twice does no harm."""

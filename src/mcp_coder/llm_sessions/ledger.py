@@ -79,11 +79,15 @@ def read_turn(
     What a kept agent did of its own accord before it (``between``) is on this turn's bill. A turn that was killed has
     none: all that it and they used is then in what a later total shows beyond its baseline.
     """
-    counted = (*between, *events) if provider.counter(events) is not None else events
+    counter = provider.counter(events)
+    counted = events
+    if between and counter is not None:
+        counted = (*between, *events)
+        counter = provider.counter(counted)
     return Reading(
         usage=provider.usage(counted, version=version, baseline=baseline),
         version=provider.reading,
-        counter=provider.counter(counted),
+        counter=counter,
         model=provider.main_model(events),
         finish=provider.finish(events),
     )

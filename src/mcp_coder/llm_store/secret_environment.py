@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from mcp_coder.llm_store.secret_forms import ID, URL_LOGIN, compiled
 
@@ -44,14 +45,14 @@ def secrets_in(environ: Mapping[str, str]) -> tuple[str, ...]:
         # ("0123456789abcdef",)
     """
     found = {secret for name, value in environ.items() for secret in _secrets_of(name, value.strip())}
-    return tuple(sorted(filter(_may_be_secret, found), key=lambda secret: (-len(secret), secret)))
+    return tuple(sorted(found, key=lambda secret: (-len(secret), secret)))
 
 
-def _secrets_of(name: str, value: str) -> Iterator[str]:
+@functools.lru_cache(maxsize=1024)  # an environment is looked through for each turn, and hardly changes
+def _secrets_of(name: str, value: str) -> tuple[str, ...]:
     passwords = [match[1] for match in re.finditer(URL_LOGIN, value)] if "@" in value else []
-    yield from passwords
-    if passwords or _says_secret(words_of(name)):
-        yield value
+    found = [*passwords, value] if passwords or _says_secret(words_of(name)) else passwords
+    return tuple(filter(_may_be_secret, found))
 
 
 def _says_secret(words: Sequence[str]) -> bool:

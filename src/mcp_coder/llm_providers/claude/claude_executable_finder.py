@@ -143,51 +143,52 @@ def _find(env: Mapping[str, str], *, slow: bool = False) -> tuple[str, str]:
         return _named(named), "MCP_CODER_CLAUDE"
     searched = []
     for source, directory in _places(env, slow=slow):
-        program = directory / _NAME
-        searched.append(str(program))
+        program = os.path.join(directory, _NAME)
+        searched.append(program)
         if _is_program(program):
-            return str(program), source
+            return program, source
     raise AgentNotFoundError(
         f"Claude Code (the program '{_NAME}') was not found: {_HOW_TO_INSTALL}", searched=searched
     )
 
 
 def _named(path: str) -> str:
-    program = Path(absolute_path(path))
+    program = absolute_path(path)
     if not _is_program(program):
         raise AgentNotFoundError(
             f"MCP_CODER_CLAUDE names {path!r}, which is no program that can be run: correct it or unset it",
-            searched=[str(program)],
+            searched=[program],
         )
-    return str(program)
+    return program
 
 
-def _is_program(path: Path) -> bool:
-    return os.access(path, os.X_OK) and path.is_file()
+def _is_program(path: str) -> bool:
+    return os.access(path, os.X_OK) and os.path.isfile(path)
 
 
-def _places(env: Mapping[str, str], *, slow: bool) -> Iterator[tuple[str, Path]]:
+# Texts, not paths: each turn looks here, and making some twenty paths takes half a millisecond.
+def _places(env: Mapping[str, str], *, slow: bool) -> Iterator[tuple[str, str]]:
     """Yield (which of the places, directory), in order. What belongs to a home is left out where there is none."""
-    for directory in map(Path, env.get("PATH", os.defpath).split(os.pathsep)):
-        if directory.is_absolute():  # a program of the project that we happen to stand in is not meant
+    for directory in env.get("PATH", os.defpath).split(os.pathsep):
+        if os.path.isabs(directory):  # a program of the project that we happen to stand in is not meant
             yield "PATH", directory
     home = home_directory(env)
     yield from (("installed", directory) for directory in _at_home(_INSTALL_PLACES, home))
     yield from (("sdk", directory) for directory in _sdk_directories())
     if slow:
         for pattern in _at_home(_SLOW_PLACES, home):
-            yield from (("installed", directory) for directory in sorted(Path("/").glob(str(pattern)[1:])))
+            yield from (("installed", str(found)) for found in sorted(Path("/").glob(pattern[1:])))
 
 
-def _at_home(places: tuple[str, ...], home: str | None) -> Iterator[Path]:
+def _at_home(places: tuple[str, ...], home: str | None) -> Iterator[str]:
     for place in places:
         if not place.startswith("~"):
-            yield Path(place)
+            yield place
         elif home is not None:
-            yield Path(home, place.removeprefix("~/"))
+            yield os.path.join(home, place.removeprefix("~/"))
 
 
-def _sdk_directories() -> list[Path]:
+def _sdk_directories() -> list[str]:
     """Return where the SDK's wheel keeps the program. The package is looked up, not imported (1.2 s)."""
     import importlib.util
 
@@ -196,7 +197,7 @@ def _sdk_directories() -> list[Path]:
     except (ImportError, ValueError):
         return []
     locations = spec.submodule_search_locations if spec else None
-    return [Path(location, "_bundled") for location in locations or ()]
+    return [os.path.join(location, "_bundled") for location in locations or ()]
 
 
 # --- Versions -------------------------------------------------------------------------------------------------------
