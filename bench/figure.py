@@ -34,6 +34,7 @@ class Figure:
         pairs: how many are measured.
         goal: the largest ratio that is good enough; None: there is none.
         limit: the largest amount of ours that is good enough, in ``unit``, where the ratio is not what counts.
+        above: by how much ours may be more than the peer's, in ``unit``, where the difference is what counts.
         warm_up: whether each side runs once before it counts.
         needs: the other project that has to be installed for it; None: nothing.
     """
@@ -46,6 +47,7 @@ class Figure:
     pairs: int = MANY
     goal: float | None = None
     limit: float | None = None
+    above: float | None = None
     warm_up: bool = True
     needs: str | None = None
 

@@ -8,8 +8,9 @@ from .figure import Figure
 from .peer_figures import PEER_FIGURES
 from .store_figures import STORE_FIGURES
 from .turn_figures import TURN_FIGURES
+from .warm_figures import WARM_FIGURES
 
-FIGURES = (*TURN_FIGURES, *STORE_FIGURES, *PEER_FIGURES)
+FIGURES = (*TURN_FIGURES, *WARM_FIGURES, *STORE_FIGURES, *PEER_FIGURES)
 
 
 def figures_named(wanted: Sequence[str]) -> tuple[Figure, ...]:

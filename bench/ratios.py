@@ -30,6 +30,11 @@ class Pair:
             return 1.0  # nothing beside nothing, too
         return self.ours / self.peer if self.peer else math.inf
 
+    @property
+    def difference(self) -> float:
+        """By how much ours is more than the peer's."""
+        return self.ours - self.peer
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Comparison:
@@ -43,6 +48,7 @@ class Comparison:
         interval: the median of the ratios lies between these with 95 % confidence; with fewer than six pairs, between
             which no such statement is possible, the smallest and the largest ratio.
         ours_quartiles, ours_interval: the same of our side alone.
+        difference, difference_quartiles, difference_interval: the same of the differences within each pair.
         pairs: how many there were.
     """
 
@@ -53,6 +59,9 @@ class Comparison:
     interval: tuple[float, float]
     ours_quartiles: tuple[float, float]
     ours_interval: tuple[float, float]
+    difference: float
+    difference_quartiles: tuple[float, float]
+    difference_interval: tuple[float, float]
     pairs: int
 
 
@@ -62,6 +71,7 @@ def compare(pairs: Sequence[Pair]) -> Comparison:
         raise ValueError("there is nothing to compare")
     ratios = sorted(pair.ratio for pair in pairs)
     ours = sorted(pair.ours for pair in pairs)
+    differences = sorted(pair.difference for pair in pairs)
     return Comparison(
         ours=statistics.median(ours),
         peer=statistics.median(pair.peer for pair in pairs),
@@ -70,6 +80,9 @@ def compare(pairs: Sequence[Pair]) -> Comparison:
         interval=_interval_of_median(ratios),
         ours_quartiles=_quartiles(ours),
         ours_interval=_interval_of_median(ours),
+        difference=statistics.median(differences),
+        difference_quartiles=_quartiles(differences),
+        difference_interval=_interval_of_median(differences),
         pairs=len(pairs),
     )
 

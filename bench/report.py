@@ -30,6 +30,8 @@ class Measured:
         """Whether the goal was reached."""
         if self.figure.limit is not None:
             return verdict(self.comparison.ours_interval, self.figure.limit)
+        if self.figure.above is not None:
+            return verdict(self.comparison.difference_interval, self.figure.above)
         return verdict(self.comparison.interval, self.figure.goal)
 
 
@@ -59,7 +61,7 @@ def _row(result: Measured) -> tuple[str, ...]:
         figure.peer,
         _amount(said.ours, figure.unit),
         _amount(said.peer, figure.unit),
-        _ratio(said.ratio),
+        _ratio(said.ratio) if figure.above is None else _difference(said.difference, figure.unit),
         *_spread(figure, said),
         str(said.pairs),
         _goal(figure),
@@ -68,15 +70,22 @@ def _row(result: Measured) -> tuple[str, ...]:
 
 
 def _spread(figure: Figure, said: Comparison) -> tuple[str, str]:
-    """Return the spread of what the goal is about: of our amounts where they have a limit, else of the ratios."""
-    if figure.limit is None:
-        return _range(said.quartiles), _range(said.interval)
-    return _amounts(said.ours_quartiles, figure.unit), _amounts(said.ours_interval, figure.unit)
+    """Return the spread of what the goal is about: of our amounts, of the differences, else of the ratios."""
+    if figure.limit is not None:
+        return _amounts(said.ours_quartiles, figure.unit), _amounts(said.ours_interval, figure.unit)
+    if figure.above is not None:
+        return (
+            _differences(said.difference_quartiles, figure.unit),
+            _differences(said.difference_interval, figure.unit),
+        )
+    return _range(said.quartiles), _range(said.interval)
 
 
 def _goal(figure: Figure) -> str:
     if figure.limit is not None:
         return f"≤ {_amount(figure.limit, figure.unit, short=True)}"
+    if figure.above is not None:
+        return f"≤ +{_amount(figure.above, figure.unit, short=True)}"
     return "" if figure.goal is None else f"≤ {figure.goal:.3g}"
 
 
@@ -92,6 +101,14 @@ def _amount(value: float, unit: Unit, *, short: bool = False) -> str:
 
 def _amounts(ends: tuple[float, float], unit: Unit) -> str:
     return f"{_amount(ends[0], unit)} – {_amount(ends[1], unit)}"
+
+
+def _difference(value: float, unit: Unit) -> str:
+    return f"{'-' if value < 0 else '+'}{_amount(abs(value), unit)}"
+
+
+def _differences(ends: tuple[float, float], unit: Unit) -> str:
+    return " – ".join(_difference(end, unit) for end in ends)
 
 
 def _ratio(value: float) -> str:

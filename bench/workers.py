@@ -13,9 +13,15 @@ _END_SECONDS = 20.0
 
 
 class Worker:
-    """A process that serves jobs. Raises RuntimeError when it died instead of answering; its stderr is ours."""
+    """A process that serves jobs. Raises RuntimeError when it died instead of answering; its stderr is ours.
 
-    def __init__(self, *argv: str) -> None:
+    Args:
+        argv: how it is started.
+        patience: seconds that it is given to end.
+    """
+
+    def __init__(self, *argv: str, patience: float = _END_SECONDS) -> None:
+        self._patience = patience
         self._process = subprocess.Popen(
             argv,
             stdin=subprocess.PIPE,
@@ -36,7 +42,7 @@ class Worker:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
-            raise RuntimeError(f"{self._process.args!r} ended with {self._process.wait(_END_SECONDS)}")
+            raise RuntimeError(f"{self._process.args!r} ended with {self._process.wait(self._patience)}")
         return json.loads(line)
 
     def ask(self, name: str, *arguments: object) -> Any:
@@ -49,7 +55,7 @@ class Worker:
         with self._process as process:
             assert process.stdin is not None
             process.stdin.close()
-            process.wait(_END_SECONDS)
+            process.wait(self._patience)
 
 
 def ask_all(workers: Sequence[Worker], name: str, *arguments: object) -> list[Any]:

@@ -13,10 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bench.ratios import Pair
+from bench.model import moment_in
+from bench.ratios import Pair, compare
+from bench.report import Measured
 from bench.store.corpus import commonest_word, make_turns
 from bench.store.filling import RARE_TURNS, RARE_WORD, Filling, filled_store
 from bench.store_figures import STORE_FIGURES
+from bench.warm_figures import WARM_FIGURES
 from bench.workplace import Workplace
 
 from mcp_coder.llm_store import open_store
@@ -63,6 +66,64 @@ def test_an_unknown_figure_is_named_with_those_there_are(tmp_path: Path) -> None
     assert done.returncode == 2
     assert "nonsense" in done.stderr
     assert "memory-parallel" in done.stderr
+
+
+# --- warm sessions
+
+
+_FIGURES = [
+    pytest.param(["warm-cli-sdk", "warm-seen-cli", "warm-first-text-cli"], id="a few"),
+    pytest.param([figure.name for figure in WARM_FIGURES], id="all", marks=pytest.mark.long),
+]
+
+
+@pytest.mark.parametrize("names", _FIGURES)
+def test_figures_of_warm_sessions_are_measured_and_have_a_verdict_where_they_have_a_goal(
+    names: list[str], tmp_path: Path
+) -> None:
+    only = [word for name in names for word in ("--only", name)]
+    done = run_bench("--quick", *only, "--json", "numbers.json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    figures = json.loads((tmp_path / "numbers.json").read_text())["figures"]
+    assert [figure["name"] for figure in figures] == names
+    for figure in figures:
+        has_goal = figure["goal"] is not None or figure["above"] is not None
+        assert figure["verdict"] in ({"met", "missed", "not sure"} if has_goal else {""}), figure["name"]
+    assert all(min(pair) > 0 for figure in figures for pair in figure["measured"])
+    _check_differences(next(figure for figure in figures if figure["name"] == "warm-seen-cli"), done.stdout)
+
+
+def _check_differences(figure: dict[str, Any], table: str) -> None:
+    differences = [ours - peer for ours, peer in figure["measured"]]
+    assert figure["above"] == 0.010
+    assert figure["difference"] == pytest.approx(statistics.median(differences))
+    assert figure["difference_interval"] == pytest.approx([min(differences), max(differences)])
+    row = r"warm-seen-cli .* [+-]\d+\.\d+ m?s – [+-]\d+\.\d+ m?s .* ≤ \+10 ms +(met|missed|not sure)"
+    assert re.search(row, table), table
+
+
+def test_a_difference_is_taken_within_each_pair() -> None:
+    said = compare([Pair(ours=1.0, peer=3.0), Pair(ours=5.0, peer=4.0), Pair(ours=9.0, peer=1.0)])
+    assert said.difference == 1.0
+    assert said.difference_interval == (-2.0, 8.0)
+
+
+@pytest.mark.parametrize(
+    ("pairs", "expected"),
+    [([(1.004, 1.0)], "met"), ([(1.02, 1.0)], "missed"), ([(1.004, 1.0), (1.02, 1.0)], "not sure")],
+)
+def test_a_verdict_on_differences_looks_at_their_interval(
+    pairs: list[tuple[float, float]], expected: str
+) -> None:
+    (figure,) = (figure for figure in WARM_FIGURES if figure.name == "warm-seen-cli")
+    measured = Measured(figure=figure, pairs=tuple(Pair(ours=ours, peer=peer) for ours, peer in pairs))
+    assert measured.verdict == expected
+
+
+@pytest.mark.parametrize("answer", ["echo: Tell when this arrived", "", "at noon "])
+def test_a_moment_that_was_not_told_is_no_moment(answer: str) -> None:
+    with pytest.raises(ValueError, match=r"no moment|convert|unpack"):
+        moment_in(answer)
 
 
 # --- the store

@@ -1,0 +1,1 @@
+"""Turns in agents that live already: our sessions, pools and streams beside the SDK's own client."""
