@@ -28,7 +28,14 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 
 
 def agents() -> list[psutil.Process]:
-    return [each for each in psutil.Process().children(recursive=True) if each.status() != "zombie"]
+    return [each for each in psutil.Process().children(recursive=True) if _runs(each)]
+
+
+def _runs(process: psutil.Process) -> bool:
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def command_lines() -> list[str]:

@@ -24,6 +24,7 @@ from mcp_coder.llm_requests import (
     PERMISSION_MODES,
     TurnOptions,
     TurnRequest,
+    agent_part,
     new_request,
 )
 
@@ -392,6 +393,44 @@ def test_a_fork_needs_a_session() -> None:
     _refused("fork needs the session to fork from", fork=True)
     assert new_request("Hi", fork=True, session_id=ID).fork
     assert new_request("Hi", fork=True, session="work").fork
+
+
+def test_what_an_agent_is_started_with_outlives_its_turn() -> None:
+    session = {"model": "haiku", "method": "api", "env": {"A": "b"}, "max_turns": 3}
+    first = new_request("Hi", **session)
+    second = new_request(
+        "And now?",
+        **session,
+        session_id=ID,
+        cwd="/x",
+        timeout=None,
+        startup_timeout=1,
+        inactivity_timeout=2,
+        on_busy="error",
+        after_failure="drop",
+        on_denial="error",
+        require_mcp=["files"],
+    )
+    assert agent_part(first) == agent_part(second)
+    assert agent_part(agent_part(second)) == agent_part(second)
+    kept = agent_part(second)
+    assert (kept.model, kept.method, kept.env, kept.max_turns) == ("haiku", "api", {"A": "b"}, 3)
+    assert (kept.question, kept.session_id, kept.timeout) == ("", None, None)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"model": "opus"},
+        {"method": "api"},
+        {"env": {"A": "b"}},
+        {"max_turns": 3},
+        {"allowed_tools": ["Read"]},
+    ],
+    ids=lambda other: next(iter(other)),
+)
+def test_another_start_is_another_agent(other: dict[str, object]) -> None:
+    assert agent_part(new_request("Hi")) != agent_part(new_request("Hi", **other))
 
 
 def test_one_system_prompt() -> None:

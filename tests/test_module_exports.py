@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import re
 import subprocess
 import sys
+from operator import attrgetter
 from pathlib import Path
 
 import pytest
@@ -31,15 +33,23 @@ EXACT_ALL = {
 }
 
 CLAUDE = "mcp_coder.llm_providers.claude"
+OLD = "question, provider='claude', method='cli', session_id=None, timeout=30, cwd=None"
+"""What stood first, and stays as it is: names, positions, defaults."""
+ASKS = f"{OLD}, *, store=None, redact=True, pool=None, **options"
+OPENS = "*, provider='claude', method='cli', session_id=None, timeout=30, cwd=None, store=None, redact=True"
 SIGNATURES = {
-    "mcp_coder.llm_interface:ask_llm": (
-        "question, provider='claude', method='cli', session_id=None, timeout=30, cwd=None, *, store=None, "
-        "redact=True, **options"
-    ),
-    "mcp_coder.llm_interface:prompt_llm": (
-        "question, provider='claude', method='cli', session_id=None, timeout=30, cwd=None, *, store=None, "
-        "redact=True, **options"
-    ),
+    "mcp_coder.llm_interface:ask_llm": ASKS,
+    "mcp_coder.llm_interface:prompt_llm": ASKS,
+    "mcp_coder.llm_interface:stream_llm": ASKS,
+    "mcp_coder.llm_async:aask_llm": ASKS,
+    "mcp_coder.llm_async:aprompt_llm": ASKS,
+    "mcp_coder.llm_async:astream_llm": ASKS,
+    "mcp_coder.llm_async:aopen_session": "*, pool=None, **arguments",
+    "mcp_coder.llm_sessions.session:open_session": f"{OPENS}, idle_seconds=600.0, **options",
+    "mcp_coder.llm_sessions.pool:SessionPool": "*, max_live=4, idle_seconds=300.0",
+    "mcp_coder.llm_sessions.pool:SessionPool.open_session": f"self, {OPENS}, **options",
+    "mcp_coder.llm_sessions.session:Session.prompt": "self, question, **options",
+    "mcp_coder.llm_sessions.session:Session.stream": "self, question, **options",
     f"{CLAUDE}.claude_code_interface:ask_claude_code": (
         "question, method='cli', session_id=None, timeout=30, cwd=None, **options"
     ),
@@ -71,18 +81,29 @@ SIGNATURES = {
 }
 
 PACKAGE_NAMES = {
+    "AsyncSession",
+    "AsyncTurnStream",
+    "Session",
+    "SessionPool",
+    "TurnStream",
+    "aask_llm",
+    "aopen_session",
+    "aprompt_llm",
     "ask_claude_code",
     "ask_llm",
+    "astream_llm",
     "deserialize_llm_response",
     "export_sessions",
     "find_claude_executable",
     "fork_session",
     "import_files",
+    "open_session",
     "open_store",
     "prompt_llm",
     "recover",
     "serialize_llm_response",
     "stop_all",
+    "stream_llm",
     "usage_of",
     "verify_claude_installation",
 }
@@ -96,7 +117,7 @@ def test_module_exports_exactly_these_names(module: str) -> None:
 @pytest.mark.parametrize("where", SIGNATURES, ids=lambda where: where.partition(":")[2])
 def test_signatures_that_callers_rely_on(where: str) -> None:
     module, _, name = where.partition(":")
-    signature = inspect.signature(getattr(importlib.import_module(module), name))
+    signature = inspect.signature(attrgetter(name)(importlib.import_module(module)))
     bare = signature.replace(
         parameters=[p.replace(annotation=inspect.Parameter.empty) for p in signature.parameters.values()],
         return_annotation=inspect.Signature.empty,
@@ -106,9 +127,10 @@ def test_signatures_that_callers_rely_on(where: str) -> None:
 
 def test_package_exports_exactly_what_it_says() -> None:
     errors = importlib.import_module("mcp_coder.llm_errors").__all__
-    others = {"LLMResponseDict", "LLM_RESPONSE_VERSION", "ModelUsage", "Usage", "__version__"}
+    events = importlib.import_module("mcp_coder.llm_events").__all__
+    others = {"LLMResponseDict", "LLM_RESPONSE_VERSION", "__version__"}
     others |= {"SessionFilter", "SessionRecord", "Store", "TurnRecord"}
-    assert sorted(mcp_coder.__all__) == sorted({*PACKAGE_NAMES, *errors, *others})
+    assert sorted(mcp_coder.__all__) == sorted({*PACKAGE_NAMES, *errors, *events, *others})
 
 
 @pytest.mark.parametrize("name", mcp_coder.__all__)
@@ -125,6 +147,27 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
 @pytest.mark.parametrize("name", sorted({*PACKAGE_NAMES, "LLMResponseDict"}))
 def test_public_names_are_documented(name: str) -> None:
     assert len(inspect.getdoc(getattr(mcp_coder, name)) or "") > 40
+
+
+@pytest.mark.parametrize(
+    ("plain", "of_a_loop"),
+    [("Session", "AsyncSession"), ("TurnStream", "AsyncTurnStream")],
+    ids=["session", "stream"],
+)
+def test_the_async_forms_have_what_the_plain_ones_have(plain: str, of_a_loop: str) -> None:
+    """But for what is not for users: a turn's request, and starting ahead."""
+    inner = {"request_for", "run", "start_ahead"}
+    names = {name for name in vars(getattr(mcp_coder, plain)) if not name.startswith("_")} - inner
+    others = {name for name in vars(getattr(mcp_coder, of_a_loop)) if not name.startswith("_")}
+    assert {name.replace("aclose", "close") for name in others} - {"id"} == names
+
+
+def test_what_is_new_has_its_types() -> None:
+    """Users of a type checker see the same names as those at run time."""
+    text = (SRC / "__init__.py").read_text()
+    typed = text.partition("if TYPE_CHECKING:")[2].partition("_ERRORS =")[0]
+    for name in mcp_coder.__all__:
+        assert re.search(rf"\b{name}\b", typed), name
 
 
 def test_importing_the_package_loads_nothing_heavy() -> None:

@@ -12,6 +12,7 @@ import os
 import select
 import subprocess
 import sys
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -32,6 +33,9 @@ LONGEST = 90.0
 _EXIT_SECONDS = 1.0
 _STORY = pytest.StashKey[str]()
 _CALLERS = pytest.StashKey[set[int]]()
+_WHOLLY = pytest.StashKey[bool]()
+_THREADS = ("mcp_coder-stream", "mcp_coder-claude-sdk", "mcp_coder-close")
+"""Those of a turn or an agent: with it they are gone."""
 
 
 # --- nothing outlives its test
@@ -53,8 +57,38 @@ def remaining_processes(story_mark: str) -> Callable[[], list[psutil.Process]]:
     return lambda: marked_processes(story_mark)
 
 
+@pytest.fixture
+def agents(request: pytest.FixtureRequest, story_mark: str) -> Callable[[], list[psutil.Process]]:
+    """Return the agents that this process has started and that live now, in the order of their start."""
+
+    def living() -> list[psutil.Process]:
+        children = psutil.Process().children()
+        callers = request.node.stash[_CALLERS]
+        started = [each for each in children if each.pid not in callers and _has_begun(each)]
+        found = [each for each in started if _carries(each, story_mark)]
+        return sorted(found, key=lambda each: (each.create_time(), each.pid))
+
+    return living
+
+
+@pytest.fixture
+def leaves_nothing(request: pytest.FixtureRequest) -> None:
+    """Fail this test if a turn's private files or a thread of ours are left at its end, too."""
+    request.node.stash[_WHOLLY] = True
+
+
 def marked_processes(mark: str) -> list[psutil.Process]:
     return [process for process in psutil.process_iter() if _carries(process, mark)]
+
+
+def _has_begun(process: psutil.Process) -> bool:
+    """Wait while a process turns into another program (its environment is empty for that moment)."""
+    until = time.monotonic() + _EXIT_SECONDS
+    with contextlib.suppress(psutil.Error, OSError):
+        while not process.environ() and time.monotonic() < until:
+            time.sleep(0.001)
+        return True
+    return False
 
 
 def _carries(process: psutil.Process, mark: str) -> bool:
@@ -68,10 +102,12 @@ def _carries(process: psutil.Process, mark: str) -> bool:
 def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
     """Look before fixtures clean up: a story must not lean on them to be rid of its agents."""
     left = _left_by(item)
+    kept = _kept_by(item)
     try:
         yield
     finally:
         assert left == [], "processes outlived the test; they have been ended"
+        assert kept == [], "files or threads outlived the test"
 
 
 def _left_by(item: pytest.Item) -> list[str]:
@@ -86,6 +122,17 @@ def _left_by(item: pytest.Item) -> list[str]:
             told.append(f"{process.pid}: {' '.join(process.cmdline())[:300]}")
             process.kill()
     return told
+
+
+def _kept_by(item: pytest.Item) -> list[str]:
+    if not item.stash.get(_WHOLLY, False):
+        return []
+    turns = Path(os.environ.get("MCP_CODER_HOME", os.devnull), "turns")
+    threads = [each for each in threading.enumerate() if each.name.startswith(_THREADS)]
+    for each in threads:
+        each.join(_EXIT_SECONDS)
+    alive = [each.name for each in threads if each.is_alive()]
+    return [*alive, *(str(path) for path in sorted(turns.glob("*")))]
 
 
 # --- where stories are set

@@ -73,6 +73,7 @@ _cards = st.builds(
     agent=st.dictionaries(st.text(), st.integers() | st.text()),
     turn_id=_text,
     directory=_text,
+    marker=st.none() | st.from_regex(r"\w[\w-]{0,40}", fullmatch=True),
     unknown=st.dictionaries(st.text(min_size=1).map(lambda name: f"x_{name}"), st.integers()),
 )
 
@@ -97,6 +98,8 @@ def test_what_is_written_comes_back(card: Card) -> None:
         {"first_id": "../../x", "native_id": "b"},
         {"first_id": "a", "native_id": "--help"},
         {"first_id": "a", "native_id": "b", "point": 7},
+        {"first_id": "a", "native_id": "b", "marker": 7},
+        {"first_id": "a", "native_id": "b", "marker": "../../x"},
     ],
     ids=str,
 )
@@ -112,7 +115,9 @@ def test_fields_of_a_newer_version_are_kept() -> None:
 
 # --- after a turn
 
-BUSY = dataclasses.replace(FAILED, agent={"pid": 1}, holder={"pid": 2}, turn_id="t", directory="/d")
+BUSY = dataclasses.replace(
+    FAILED, agent={"pid": 1}, holder={"pid": 2}, turn_id="t", directory="/d", marker="m"
+)
 
 
 @pytest.mark.parametrize(
@@ -142,6 +147,7 @@ def test_a_card_after_its_turn(finish: Finish, expected: dict[str, object]) -> N
     after = settled(BUSY, finish)
     assert {name: getattr(after, name) for name in expected} == expected
     assert (after.agent, after.holder, after.turn_id, after.directory) == ({}, {}, None, None)
+    assert after.marker is None
 
 
 # --- ways in

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 
+import psutil
 from tests.llm_providers.conftest import SLEEP, Start, is_gone, started_by
 
-from mcp_coder.llm_providers.descendants import end_identified, identity_of, is_alive, marked
+from mcp_coder.llm_providers.descendants import (
+    boot_seconds,
+    end_identified,
+    identity_of,
+    is_alive,
+    marked,
+    started_since,
+)
 
 
 def test_identity_tells_a_process_from_the_next_of_its_id(start: Start) -> None:
@@ -59,6 +68,38 @@ def test_a_marker_is_found_behind_those_of_outer_turns(start: Start) -> None:
         assert list(marked(marker, 0, {process.pid})) == []
     assert list(marked("out", 0, set())) == []
     assert list(marked("", 0, set())) == []
+
+
+def test_what_was_started_since_a_moment(start: Start) -> None:
+    process = start(
+        "import subprocess, sys\n"
+        'inner = \'import subprocess, sys; print(subprocess.Popen([sys.executable, "-S", "-c", \'\\\n'
+        "    '\"import time; time.sleep(300)\"]).pid, flush=True); import time; time.sleep(300)'\n"
+        "for _ in sys.stdin: subprocess.Popen([sys.executable, '-S', '-c', inner])\n"
+    )
+    before = boot_seconds()
+    process.write(b"\n")
+    first = started_by(process)
+    time.sleep(0.05)  # start times are kept in hundredths of a second
+    between = boot_seconds()
+    process.write(b"\n")
+    second = started_by(process)
+    assert {first.pid, second.pid} <= {each.pid for each in started_since(process.pid, before)}
+    since = {each.pid for each in started_since(process.pid, between)}
+    assert second.pid in since
+    assert since.isdisjoint({first.pid, process.pid})
+    assert len(since) == 2  # it, and what started it
+    assert started_since(process.pid, boot_seconds() + 1) == []
+    process.end(over=False, grace=0)
+    assert started_since(process.pid, 0) == []
+
+
+def test_the_clock_is_that_of_start_times(start: Start) -> None:
+    before = boot_seconds()
+    process = start(SLEEP)
+    started = psutil.Process(process.pid).create_time() - psutil.boot_time()
+    assert before - 1 <= started <= boot_seconds() + 1
+    assert boot_seconds() >= before
 
 
 def test_an_identity_of_nobody_is_not_alive() -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from tests.llm_providers.conftest import SLEEP, Start, is_gone, read_until, started_by
 
-from mcp_coder.llm_providers.process import Process, live_processes, run_briefly
+from mcp_coder.llm_providers.process import Process, boot_seconds, live_processes, run_briefly
 
 READY = "print('ready', flush=True);"
 STUBBORN = "import signal; [signal.signal(n, signal.SIG_IGN) for n in (signal.SIGINT, signal.SIGTERM)];"
@@ -161,6 +161,97 @@ def test_stderr_is_kept_and_its_middle_left_out_when_long(start: Start) -> None:
     short = process.stderr(limit=20)
     assert short.startswith("headxxxxxx\n[...]\n")
     assert short.endswith("xtail")
+
+
+def test_stderr_from_a_turn_on(start: Start) -> None:
+    process = start(
+        "import sys\n"
+        "for line in sys.stdin: sys.stderr.write(line * 3); sys.stderr.flush(); print('written', flush=True)"
+    )
+    process.write(b"before\n")
+    read_until(process, 1)
+    before = process.error_bytes()
+    assert before == len("before\n" * 3)
+    assert process.stderr(since=before) == ""
+    process.write(b"behind\n")
+    read_until(process, 1)
+    assert process.stderr(since=before) == "behind\n" * 3
+    assert process.stderr(limit=8, since=before) == "behi\n[...]\nind\n"  # never what was before
+    assert process.stderr().startswith("before\n")
+
+
+def test_nothing_is_on_stderr_where_the_file_is_gone(start: Start, tmp_path: Path) -> None:
+    process = start("pass")
+    (tmp_path / "err-0").unlink()
+    assert (process.error_bytes(), process.stderr()) == (0, "")
+
+
+ECHO = "import sys\nfor line in sys.stdin: print(line, end='', flush=True)"
+
+
+def test_output_moves_to_another_name_and_nothing_is_lost(start: Start, tmp_path: Path) -> None:
+    process = start(ECHO)
+    for number, text in enumerate([b"one", b"two", b"three"]):
+        process.write(text + b"\n")
+        while not process.wait(1):
+            """It has not answered yet."""
+        process.move_output(str(tmp_path / f"moved-{number}"))  # also what was not read yet
+        assert read_until(process, 1) == [text]
+    assert (tmp_path / "moved-2").read_bytes() == b"one\ntwo\nthree\n"
+    assert not (tmp_path / "out-0").exists()
+    assert not (tmp_path / "moved-1").exists()
+
+
+def test_output_begins_anew_under_another_name(start: Start, tmp_path: Path) -> None:
+    process = start(ECHO)
+    for number, text in enumerate([b"a long line of the first turn", b"two", b"three"]):
+        process.move_output(str(tmp_path / f"turn-{number}"), empty=True)
+        process.write(text + b"\n")
+        assert read_until(process, 1) == [text]
+        assert (tmp_path / f"turn-{number}").read_bytes() == text + b"\n"
+
+
+def test_output_that_cannot_be_moved_is_told(start: Start, tmp_path: Path) -> None:
+    process = start(SLEEP)
+    with pytest.raises(OSError, match="No such file"):
+        process.move_output(str(tmp_path / "nowhere" / "output"))
+    (tmp_path / "out-0").unlink()
+    with pytest.raises(OSError, match="No such file"):
+        process.move_output(str(tmp_path / "moved"), empty=True)
+
+
+def test_tools_of_a_turn_are_ended_and_the_program_and_what_it_had_before_go_on(start: Start) -> None:
+    process = start(
+        "import subprocess, sys\n"
+        "for _ in sys.stdin:\n"
+        "    argv = [sys.executable, '-S', '-c', 'import time; time.sleep(300)']\n"
+        "    print(subprocess.Popen(argv, start_new_session=True).pid, flush=True)\n"
+    )
+    process.write(b"\n")
+    server = started_by(process)  # an MCP server, say: started with the program
+    time.sleep(0.05)  # start times are kept in hundredths of a second
+    since = boot_seconds()
+    process.write(b"\n")
+    tool = started_by(process)
+    process.end_tools(since)
+    assert is_gone(tool)
+    assert not is_gone(server)
+    assert process.exit_code() is None
+    process.end(over=True, grace=5)
+    assert is_gone(server)
+
+
+def test_an_interrupt_that_was_in_vain_is_not_sent_again(start: Start) -> None:
+    process = start(
+        "import signal, sys, time\n"
+        "signal.signal(signal.SIGINT, lambda *_: print('interrupted', flush=True))\n"
+        "signal.signal(signal.SIGTERM, lambda *_: (print('terminated', flush=True), sys.exit(143)))\n"
+        "print('ready', flush=True)\n"
+        "while True: time.sleep(300)"
+    )
+    read_until(process, 1)
+    assert process.end(over=False, grace=0, interrupt=False) == 143
+    assert process.read_lines() == [b"terminated"]
 
 
 def test_run_briefly_gives_what_was_printed() -> None:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -31,6 +34,7 @@ from mcp_coder.llm_providers.run import run_turn
 from mcp_coder.llm_providers.sessions import named_session_id
 from mcp_coder.llm_providers.stopping import stop_all
 from mcp_coder.llm_providers.turn_files import keep_for_record
+from mcp_coder.llm_providers.warm import WarmAgent
 from mcp_coder.llm_requests import new_request
 from mcp_coder.llm_types import LLMResponseDict
 from mcp_coder.testing import Exit, FakeClaude, Hang, LeaveChild, Print, Sleep, Stderr, Turn, WaitForPrompt
@@ -56,6 +60,13 @@ def ask(**arguments: object) -> LLMResponseDict:
 
 def card_of(session_id: str | None) -> Card | None:
     return read_card(lease_directory(os.path.realpath(os.environ["CLAUDE_CONFIG_DIR"])), session_id or "")
+
+
+def write_transcript(session_id: str) -> None:
+    """Let it look as if the agent knew the session."""
+    transcript = Path(os.environ["CLAUDE_CONFIG_DIR"], "projects", "x", f"{session_id}.jsonl")
+    transcript.parent.mkdir(parents=True)
+    transcript.write_text("{}\n")
 
 
 def unknown_session() -> tuple[Print, Stderr, Exit]:
@@ -341,9 +352,7 @@ def test_a_session_that_died_early_is_begun_again_under_its_id(fake_claude: Fake
     fake_claude.script(Turn())
     with pytest.raises(LLMTimeoutError) as caught:
         ask(session="nightly", startup_timeout=0.3)
-    transcript = Path(os.environ["CLAUDE_CONFIG_DIR"], "projects", "x", f"{caught.value.session_id}.jsonl")
-    transcript.parent.mkdir(parents=True)
-    transcript.write_text("{}\n")  # so that it looks as if the agent knew it
+    write_transcript(str(caught.value.session_id))
     response = ask(session="nightly")
     assert response["session_id"] == caught.value.session_id
     calls = fake_claude.calls()
@@ -411,3 +420,193 @@ def test_a_program_that_cannot_be_started_is_not_found(
     monkeypatch.setenv("MCP_CODER_CLAUDE", str(tmp_path / "nothing"))
     with pytest.raises(AgentNotFoundError):
         ask()
+
+
+# --- agents that are kept
+
+
+@pytest.fixture
+def warm() -> Iterator[WarmAgent]:
+    agents = WarmAgent()
+    yield agents
+    agents.end()
+
+
+def ask_warm(
+    warm: WarmAgent, question: str = "hello", *, hooks: Any = None, **options: object
+) -> LLMResponseDict:
+    return run_turn(PROVIDER, new_request(question, **options), agents=warm, **(hooks or {}))
+
+
+def test_two_turns_in_one_agent(fake_claude: FakeClaude, warm: WarmAgent) -> None:
+    ended: list[TurnEnded] = []
+    first = ask_warm(warm, "one", hooks={"after_judge": ended.append})
+    ask_warm(warm, "two", hooks={"after_judge": ended.append}, session_id=first["session_id"])
+    (call,) = fake_claude.calls()
+    assert call.prompts == ["one", "two"]
+    assert [turn.outcome.kept for turn in ended] == [True, True]
+    assert [turn.outcome.entry.warm for turn in ended] == [False, True]
+    assert [turn.notices for turn in ended] == [(), ()]
+    card = card_of(first["session_id"])
+    assert card is not None
+    assert (card.finished, card.agent, card.marker) == (2, {}, None)
+
+
+def test_the_card_names_the_mark_of_an_agent_that_is_kept(fake_claude: FakeClaude, warm: WarmAgent) -> None:
+    marks: list[str | None] = []
+
+    def begun(turn: TurnBegun) -> None:
+        card = card_of(turn.entry.first_id)
+        (call,) = fake_claude.wait_for(lambda calls: len(calls) == 1)
+        assert card is not None
+        assert (turn.kept, card.turn_id, card.agent["pid"]) == (True, turn.turn_id, call.pid)
+        marks.append(card.marker)
+
+    hooks = {"before_feed": begun}
+    first = ask_warm(warm, hooks=hooks)
+    ask_warm(warm, hooks=hooks, session_id=first["session_id"])
+    mark = fake_claude.calls()[0].env["MCP_CODER_TURN"]
+    assert marks == [mark, mark]
+
+
+def test_a_plain_agent_has_the_mark_of_its_turn(fake_claude: FakeClaude) -> None:
+    def begun(turn: TurnBegun) -> None:
+        card = card_of(turn.entry.first_id)
+        assert card is not None
+        assert (turn.kept, card.marker) == (False, None)
+
+    run_turn(PROVIDER, new_request("hello"), before_feed=begun)
+
+
+def test_only_the_files_of_the_agent_stay_between_turns(fake_claude: FakeClaude, warm: WarmAgent) -> None:
+    ask_warm(warm)
+    (directory,) = Path(os.environ["MCP_CODER_HOME"], "turns").iterdir()
+    assert directory.name == fake_claude.calls()[0].env["MCP_CODER_TURN"]
+
+
+def test_a_session_has_the_id_that_it_is_given(fake_claude: FakeClaude, warm: WarmAgent) -> None:
+    given = "22222222-2222-4222-8222-222222222222"
+    assert ask_warm(warm, hooks={"new_id": given})["session_id"] == given
+    assert run_turn(PROVIDER, new_request("hello", session_id=given), new_id="unused")["session_id"] == given
+    first, second = fake_claude.calls()
+    assert (first.flag("--session-id"), second.flag("--resume")) == (given, given)
+
+
+def test_a_failed_turn_with_a_given_id_is_gone_on_with(fake_claude: FakeClaude) -> None:
+    given = "22222222-2222-4222-8222-222222222222"
+    failed = {"is_error": True, "api_error_status": 529, "result": "API Error: 529"}
+    fake_claude.script(Turn(result=failed))
+    fake_claude.script(Turn())
+    with pytest.raises(LLMError):
+        run_turn(PROVIDER, new_request("hello"), new_id=given)
+    write_transcript(given)
+    assert run_turn(PROVIDER, new_request("hello"), new_id=given)["session_id"] == given
+    assert fake_claude.calls()[1].flag("--resume") == given
+
+
+def test_a_failed_turn_leaves_an_agent_that_goes_on(fake_claude: FakeClaude, warm: WarmAgent) -> None:
+    failed = {"is_error": True, "api_error_status": 529, "result": "API Error: 529"}
+    fake_claude.script(Turn(result=failed), Turn())
+    with pytest.raises(LLMError) as caught:
+        ask_warm(warm)
+    assert warm.rests
+    assert ask_warm(warm, session_id=caught.value.session_id)["text"] == "You said: hello"
+    (call,) = fake_claude.calls()
+    assert len(call.prompts) == 2
+
+
+def test_dropping_a_failed_turn_takes_another_agent(fake_claude: FakeClaude, warm: WarmAgent) -> None:
+    failed = {"is_error": True, "api_error_status": 529, "result": "API Error: 529"}
+    fake_claude.script(Turn(), Turn(result=failed))
+    fake_claude.script(Turn())
+    session = ask_warm(warm)["session_id"]
+    point = card_of(session)
+    with pytest.raises(LLMError):
+        ask_warm(warm, session_id=session)
+    ask_warm(warm, session_id=session, after_failure="drop")
+    assert point is not None
+    assert fake_claude.calls()[1].flag("--resume-session-at") == point.point
+
+
+def test_a_turn_that_timed_out_leaves_an_agent_that_goes_on(fake_claude: FakeClaude, warm: WarmAgent) -> None:
+    init = {"type": "system", "subtype": "init", "session_id": "{{session_id}}"}
+    fake_claude.script(Turn(), WaitForPrompt(), Print(init), Hang(), Turn())
+    session = ask_warm(warm)["session_id"]
+    with pytest.raises(LLMTimeoutError) as caught:
+        ask_warm(warm, session_id=session, inactivity_timeout=0.3)
+    assert (caught.value.kind, caught.value.session_id) == ("inactivity", session)
+    seen: list[TurnEvent] = []
+    ask_warm(warm, session_id=session, hooks={"observe": seen.append})
+    assert any(isinstance(each, Notice) and "did not finish" in each.text for each in seen)
+    (call,) = fake_claude.calls()
+    assert (len(call.prompts), call.signals) == (3, ())
+
+
+def test_an_agent_that_refused_the_entry_is_not_used_again(fake_claude: FakeClaude, warm: WarmAgent) -> None:
+    fake_claude.script(Stderr("Error: Session ID x is already in use.\n"), Exit(1))
+    fake_claude.script(Turn())
+    response = ask_warm(warm, session="nightly")
+    ask_warm(warm, session="nightly")
+    assert [call.flag("--resume") for call in fake_claude.calls()] == [None, response["session_id"]]
+    assert len(fake_claude.calls()[1].prompts) == 2
+
+
+def test_a_session_error_leaves_no_agent(fake_claude: FakeClaude, warm: WarmAgent) -> None:
+    refused, _, _ = unknown_session()
+    fake_claude.script(WaitForPrompt(), refused)
+    with pytest.raises(SessionNotFoundError):
+        ask_warm(warm, session_id="00000000-0000-4000-8000-000000000000")
+    assert (warm.rests, warm.in_turn) == (False, False)
+
+
+def test_a_hook_that_fails_before_the_prompt_leaves_no_agent(
+    fake_claude: FakeClaude, warm: WarmAgent
+) -> None:
+    def refuse(_turn: TurnBegun) -> None:
+        raise ValueError("no journal")
+
+    with pytest.raises(ValueError, match="no journal"):
+        ask_warm(warm, hooks={"before_feed": refuse})
+    assert (warm.rests, warm.in_turn) == (False, False)
+
+
+def test_a_turn_whose_output_is_still_needed_keeps_it_and_ends_the_agent(
+    fake_claude: FakeClaude, warm: WarmAgent
+) -> None:
+    directories: list[Path] = []
+
+    def begun(turn: TurnBegun) -> None:
+        directories.append(Path(turn.files.directory))
+        keep_for_record(turn.files.directory, {"store": "somebody's"})
+
+    assert ask_warm(warm, hooks={"before_feed": begun})["text"] == "You said: hello"
+    assert (warm.rests, warm.in_turn) == (False, False)
+    assert b"You said: hello" in (directories[0] / "output.jsonl").read_bytes()
+    shutil.rmtree(directories[0])
+
+
+def test_a_kept_agent_finishes_the_turn_of_a_caller_that_was_killed(
+    fake_claude: FakeClaude, tmp_path: Path
+) -> None:
+    """The session's next turn finds the answer, and leaves nothing of the agent."""
+    code = (
+        "import os\n"
+        "from mcp_coder.llm_providers.claude.provider import ClaudeProvider\n"
+        "from mcp_coder.llm_providers.run import run_turn\n"
+        "from mcp_coder.llm_providers.warm import WarmAgent\n"
+        "from mcp_coder.llm_requests import new_request\n"
+        "request, warm = new_request('hello', session='nightly'), WarmAgent()\n"
+        "run_turn(ClaudeProvider(), request, agents=warm)\n"
+        "run_turn(ClaudeProvider(), request, agents=warm, observe=lambda _: os._exit(9))\n"
+    )
+    fake_claude.script(Turn(), Turn(delay=0.3))
+    fake_claude.script(Turn())
+    done = subprocess.run([sys.executable, "-c", code], timeout=60, cwd=tmp_path, check=False)
+    assert done.returncode == 9
+    card = card_of(named_session_id("claude", "nightly"))
+    assert card is not None
+    assert card.marker == fake_claude.calls()[0].env["MCP_CODER_TURN"] != card.turn_id
+    response = ask(session="nightly")
+    after = card_of(response["session_id"])
+    assert after is not None
+    assert (after.finished, after.marker) == (3, None)

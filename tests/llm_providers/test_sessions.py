@@ -13,14 +13,27 @@ from pathlib import Path
 
 import psutil
 import pytest
+from tests.llm_providers.kept_agents import PlayedProvider, never, new_agent
 
-from mcp_coder.llm_errors import InterruptedTurnError, SessionBusyError
+from mcp_coder.llm_errors import InterruptedTurnError, SessionBusyError, SessionError
+from mcp_coder.llm_providers.base import Agent, Entry
 from mcp_coder.llm_providers.cards import Card
 from mcp_coder.llm_providers.claude.provider import ClaudeProvider
+from mcp_coder.llm_providers.deadline import Deadline
 from mcp_coder.llm_providers.leases import Lease, lease_directory, read_card
 from mcp_coder.llm_providers.process import Process
 from mcp_coder.llm_providers.run import run_turn
-from mcp_coder.llm_providers.sessions import named_session_id
+from mcp_coder.llm_providers.sessions import (
+    entered,
+    entry_ahead,
+    fork_ahead,
+    kept_directory,
+    leaving,
+    named_session_id,
+    reserve,
+    settled_session,
+    wanted_session,
+)
 from mcp_coder.llm_requests import new_request
 from mcp_coder.llm_types import LLMResponseDict
 from mcp_coder.testing import FakeClaude, Script
@@ -202,6 +215,331 @@ def test_a_session_is_found_under_what_the_agent_calls_it_now(
     lease.release()
     assert ask(session_id=renamed)["session_id"] == session
     assert fake_claude.calls()[-1].flag("--resume") == renamed
+
+
+def test_the_orphan_of_a_kept_agent_is_told_by_its_own_mark(
+    directory: str, session: str, orphan: Process, tmp_path: Path
+) -> None:
+    """What a killed caller left: the turn's directory, the agent's own beside it, reports before the turn."""
+    (tmp_path / "orphan").mkdir()  # named by the mark
+    card = dataclasses.replace(card_of(directory, session), turn_id="the-turn", marker="orphan")
+    write_card(directory, card)
+    report = ANSWERED.replace('"num_turns"', '"origin":{"kind":"task-notification"},"num_turns"')
+    Path(card.directory or "", "output.jsonl").write_text(
+        report.replace("ID", session).replace("point-2", "point-of-the-report")
+        + f'{{"type":"user","uuid":"the-turn","isReplay":true,"session_id":"{session}"}}\n'
+        + ANSWERED.replace("ID", session).replace("point-2", "point-of-the-turn")
+    )
+    reaper = threading.Thread(target=orphan.wait, args=(60,))
+    reaper.start()
+    # It has more time than it needs: stdin of the played one is ours, and open.
+    threading.Timer(0.2, orphan.close_input).start()
+    with settled_session(PROVIDER, real_agent(), session, Deadline.after(20), never) as settled:
+        assert settled is not None
+        assert (settled.finished, settled.point, settled.marker) == (2, "point-of-the-turn", None)
+    reaper.join(20)
+    assert not (tmp_path / "turn").exists()
+    assert not (tmp_path / "orphan").exists()
+
+
+def real_agent() -> Agent:
+    return PROVIDER.locate(new_request("-"), Deadline.after(20))
+
+
+def write_card(directory: str, card: Card) -> None:
+    lease = Lease.take(directory, card.first_id, wait=0)
+    lease.write_card(card)
+    lease.release()
+
+
+@pytest.mark.parametrize(
+    ("marker", "directory", "expected"),
+    [
+        pytest.param("mark", "/state/turns/turn", "/state/turns/mark", id="kept"),
+        pytest.param(None, "/state/turns/turn", None, id="not kept"),
+        pytest.param("mark", None, None, id="no directory"),
+    ],
+)
+def test_where_the_files_of_a_kept_agent_stand(
+    marker: str | None, directory: str | None, expected: str | None
+) -> None:
+    card = Card(first_id="a", native_id="b", marker=marker, directory=directory)
+    assert kept_directory(card) == expected
+
+
+# --- without a program
+
+ONE, TWO = "22222222-2222-4222-8222-222222222222", "33333333-3333-4333-8333-333333333333"
+
+
+@pytest.fixture
+def played(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[PlayedProvider, Agent, str]:
+    """Return a provider whose sessions are known by cards alone, its agent, and where the cards are."""
+    monkeypatch.setenv("MCP_CODER_HOME", str(tmp_path / "home"))
+    monkeypatch.chdir("/")
+    agent = new_agent(tmp_path / "config")
+    return PlayedProvider(), agent, lease_directory(agent.config_dir)
+
+
+Played = tuple[PlayedProvider, Agent, str]
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        pytest.param({}, None, id="a new one"),
+        pytest.param({"session_id": ONE}, ONE, id="by its id"),
+        pytest.param({"session_id": TWO}, ONE, id="by a later id"),
+        pytest.param({"session": "nightly"}, named_session_id("claude", "nightly"), id="by name"),
+        pytest.param({"session_id": ONE, "fork": True}, ONE, id="to fork from"),
+    ],
+)
+def test_which_session_a_request_means(
+    played: Played, options: dict[str, object], expected: str | None
+) -> None:
+    _, _, directory = played
+    lease = Lease.take(directory, ONE, wait=0)
+    lease.write_alias(Card(first_id=ONE, native_id=TWO))
+    lease.release()
+    assert wanted_session(new_request("-", **options), directory) == expected
+
+
+KNOWN = Card(first_id=ONE, native_id=ONE, cwd="/own", finished=1, point="p1", fingerprint="100")
+
+AHEAD: dict[str, tuple[dict[str, object], Card | None, dict[str, object] | None]] = {
+    "a new session": ({}, None, {"first_id": TWO, "begin": TWO, "cwd": "/"}),
+    "a new session elsewhere": ({"cwd": "/tmp"}, None, {"first_id": TWO, "begin": TWO, "cwd": "/tmp"}),
+    "by id, by hand so far": ({"session_id": ONE}, None, {"first_id": ONE, "resume": ONE, "cwd": "/"}),
+    "by id": ({"session_id": ONE}, KNOWN, {"first_id": ONE, "resume": ONE, "cwd": "/own"}),
+    "failed": (
+        {"session_id": ONE, "after_failure": "drop"},
+        dataclasses.replace(KNOWN, failed=1),
+        {"first_id": ONE, "resume": ONE, "resume_at": "p1", "cwd": "/own"},
+    ),
+    "failed, and then by hand": (
+        {"session_id": ONE, "after_failure": "drop"},
+        dataclasses.replace(KNOWN, failed=1, fingerprint="50"),
+        {"first_id": ONE, "resume": ONE, "cwd": "/own"},
+    ),
+    "begun by a turn that failed": (
+        {},
+        dataclasses.replace(KNOWN, first_id=TWO, native_id=TWO, finished=0, failed=1, point=None),
+        {"first_id": TWO, "resume": TWO, "cwd": "/own"},
+    ),
+    "a fork": ({"session_id": ONE, "fork": True}, KNOWN, None),
+    "somebody is at work": ({"session_id": ONE}, dataclasses.replace(KNOWN, agent={"pid": 1}), None),
+}
+
+
+@pytest.mark.parametrize(("options", "card", "expected"), AHEAD.values(), ids=AHEAD)
+def test_how_the_next_turn_will_get_in(
+    played: Played, options: dict[str, object], card: Card | None, expected: dict[str, object] | None
+) -> None:
+    provider, agent, directory = played
+    if card is not None:
+        write_card(directory, card)
+    found = entry_ahead(provider, new_request("-", **options), agent, new_id=TWO)
+    if expected is None:
+        assert found is None
+    else:
+        assert found is not None
+        entry, seen = found
+        assert dataclasses.replace(entry, notices=()) == Entry(**expected)  # type: ignore[arg-type]  # by name
+        assert seen == card
+
+
+def test_a_session_that_cannot_be_entered_is_not_entered_ahead(played: Played) -> None:
+    provider, agent, directory = played
+    provider.size = None  # nothing of this fork was kept, and where it was forked is not known
+    write_card(directory, Card(first_id=ONE, native_id=ONE, cwd="/", origin="parent"))
+    assert entry_ahead(provider, new_request("-", session_id=ONE), agent, new_id=TWO) is None
+
+
+def test_what_is_guessed_is_what_the_turn_finds(played: Played) -> None:
+    provider, agent, directory = played
+    for options, card, expected in AHEAD.values():
+        if expected is None or expected["first_id"] == TWO:
+            continue
+        write_card(directory, card) if card is not None else None
+        request = new_request("-", **options)
+        guess = entry_ahead(provider, request, agent, new_id=TWO)
+        assert guess is not None
+        with entered(provider, request, agent, Deadline.after(20), never) as held:
+            assert (dataclasses.replace(held.entry, moved=False), held.found) == guess
+        Path(directory, f"{ONE}.json").unlink(missing_ok=True)
+
+
+# --- a given id
+
+
+def test_a_new_session_is_called_what_it_is_told_and_its_id_is_locked(played: Played) -> None:
+    provider, agent, directory = played
+    provider.size = None  # there is no such native session yet
+    with entered(provider, new_request("-"), agent, Deadline.after(20), never, TWO) as held:
+        assert held.entry == Entry(first_id=TWO, begin=TWO, cwd="/")
+        with pytest.raises(SessionBusyError):
+            Lease.take(directory, TWO, wait=0)
+    with entered(provider, new_request("-"), agent, Deadline.after(20), never) as held:
+        assert held.entry.first_id not in (None, TWO)
+
+
+def test_a_given_id_that_a_failed_turn_has_begun_is_gone_on_with(played: Played) -> None:
+    provider, agent, directory = played
+    write_card(directory, dataclasses.replace(KNOWN, first_id=TWO, native_id=TWO, finished=0, failed=1))
+    with entered(provider, new_request("-"), agent, Deadline.after(20), never, TWO) as held:
+        assert (held.entry.first_id, held.entry.begin, held.entry.resume) == (TWO, None, TWO)
+
+
+def test_a_second_turn_with_a_given_id_waits_for_the_first(played: Played) -> None:
+    provider, agent, directory = played
+    holder = hold(directory, TWO)
+    try:
+        with (
+            pytest.raises(SessionBusyError),
+            entered(provider, new_request("-", timeout=5.2), agent, Deadline.after(5.2), never, TWO),
+        ):
+            """It would begin the session once more."""
+        threading.Timer(0.1, holder.kill).start()
+        with entered(provider, new_request("-"), agent, Deadline.after(60), never, TWO) as held:
+            assert (held.entry.first_id, held.entry.resume) == (TWO, TWO)  # which the first one has begun
+    finally:
+        holder.kill()
+        holder.communicate()
+
+
+@pytest.mark.parametrize("fork", [True, False], ids=["asked for", "since it is busy"])
+def test_a_fork_is_called_what_it_is_told_where_it_was_asked_for(played: Played, fork: bool) -> None:
+    provider, agent, directory = played
+    write_card(directory, KNOWN)
+    holder = None if fork else hold(directory, ONE)
+    request = new_request("-", session_id=ONE, fork=fork, on_busy="fork")
+    try:
+        with entered(provider, request, agent, Deadline.after(20), never, TWO) as held:
+            assert held.entry.fork
+            assert (held.entry.first_id == TWO) is fork
+    finally:
+        if holder is not None:
+            holder.kill()
+            holder.communicate()
+
+
+# --- a fork ahead
+
+
+def test_a_fork_stands_in_a_card_before_it_has_a_turn(played: Played) -> None:
+    provider, agent, directory = played
+    write_card(directory, dataclasses.replace(KNOWN, native_id="native"))
+    request = new_request("-", session_id=ONE, fork=True)
+    assert fork_ahead(provider, request, agent, Deadline.after(20), new_id=TWO) == "p1"
+    assert read_card(directory, TWO) == Card(
+        first_id=TWO,
+        native_id=TWO,
+        cwd="/own",
+        config_dir=str(agent.config_dir),
+        program="claude",
+        version="1",
+        origin="native",
+        origin_point="p1",
+    )
+    assert card_of(directory, ONE) == dataclasses.replace(KNOWN, native_id="native")
+    provider.size = None  # as it is of a session that is not there yet
+    going_on = new_request("-", session_id=TWO)
+    with entered(provider, going_on, agent, Deadline.after(20), never) as held:
+        entry = held.entry
+    assert (entry.first_id, entry.begin, entry.resume, entry.fork, entry.resume_at) == (
+        TWO,
+        TWO,
+        "native",
+        True,
+        "p1",
+    )
+
+
+def test_where_somebody_went_on_by_hand_a_fork_must_begin_with_its_first_turn(played: Played) -> None:
+    provider, agent, directory = played
+    write_card(directory, dataclasses.replace(KNOWN, fingerprint="50"))
+    request = new_request("-", session_id=ONE, fork=True)
+    assert fork_ahead(provider, request, agent, Deadline.after(20), new_id=TWO) is None
+    assert read_card(directory, TWO) is None
+
+
+def test_a_session_without_a_finished_turn_cannot_be_forked_ahead(played: Played) -> None:
+    provider, agent, directory = played
+    write_card(directory, Card(first_id=ONE, native_id=ONE, cwd="/", failed=1, fingerprint="100"))
+    request = new_request("-", session_id=ONE, fork=True)
+    with pytest.raises(SessionError, match="nothing to fork"):
+        fork_ahead(provider, request, agent, Deadline.after(20), new_id=TWO)
+
+
+def test_a_fork_whose_card_cannot_be_written_is_one_clear_error(played: Played) -> None:
+    provider, agent, directory = played
+    write_card(directory, KNOWN)
+    Path(directory, f"{TWO}.json").mkdir()
+    request = new_request("-", session_id=ONE, fork=True)
+    with pytest.raises(SessionError, match="fork's card cannot be written") as caught:
+        fork_ahead(provider, request, agent, Deadline.after(20), new_id=TWO)
+    assert caught.value.session_id == ONE
+
+
+# --- an agent that leaves
+
+
+@pytest.mark.parametrize(
+    ("card", "written"),
+    [
+        pytest.param(KNOWN, "142", id="ours"),
+        pytest.param(dataclasses.replace(KNOWN, fingerprint="50"), "50", id="somebody went on by hand"),
+        pytest.param(dataclasses.replace(KNOWN, agent={"pid": 1}), "100", id="somebody is at work"),
+        pytest.param(None, None, id="no card"),
+    ],
+)
+def test_what_an_agent_writes_on_its_way_out(played: Played, card: Card | None, written: str | None) -> None:
+    provider, agent, directory = played
+    if card is not None:
+        write_card(directory, card)
+    with leaving(provider, agent, ONE):
+        provider.size = 142
+        with pytest.raises(SessionBusyError):
+            Lease.take(directory, ONE, wait=0)  # nobody begins a turn meanwhile
+    after = read_card(directory, ONE)
+    assert (after.fingerprint if after else None) == written
+    Lease.take(directory, ONE, wait=0).release()
+
+
+def test_an_agent_leaves_also_where_the_lease_is_anothers(played: Played) -> None:
+    provider, agent, directory = played
+    write_card(directory, KNOWN)
+    holder = hold(directory, ONE)
+    try:
+        with leaving(provider, agent, ONE):
+            provider.size = 142
+        assert card_of(directory, ONE) == KNOWN
+    finally:
+        holder.kill()
+        holder.communicate()
+
+
+def test_the_lease_is_given_back_also_where_the_agent_does_not_leave(played: Played) -> None:
+    provider, agent, directory = played
+    write_card(directory, KNOWN)
+    with pytest.raises(KeyboardInterrupt), leaving(provider, agent, ONE):
+        raise KeyboardInterrupt
+    Lease.take(directory, ONE, wait=0).release()
+
+
+def test_a_card_that_cannot_be_written_then_hurts_nobody(played: Played) -> None:
+    provider, agent, directory = played
+    write_card(directory, KNOWN)
+    with leaving(provider, agent, ONE):
+        provider.size = 142
+        Path(directory, f"{ONE}.json").unlink()
+        Path(directory, f"{ONE}.json").mkdir()
+    Lease.take(directory, ONE, wait=0).release()
+
+
+@pytest.mark.parametrize(("timeout", "seconds"), [(None, 5), (6, 5), (15, 5), (60, 20), (300, 100)], ids=str)
+def test_what_is_left_for_the_turn_itself(timeout: float | None, seconds: float) -> None:
+    assert reserve(new_request("-", timeout=timeout)) == seconds
 
 
 def test_the_fake_serves_plain_turns_by_default() -> None:

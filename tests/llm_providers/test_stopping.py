@@ -6,11 +6,12 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import psutil
 import pytest
-from tests.llm_providers.conftest import SLEEP, Start
+from tests.llm_providers.conftest import SLEEP, Start, read_until
 
 from mcp_coder.llm_providers.stopping import stop_all, stops
 
@@ -36,6 +37,39 @@ def test_stop_all_ends_what_runs_and_tells_running_turns(start: Start) -> None:
     assert seen == [True]
     assert stops() == before + 1
     assert process.exit_code() is not None
+
+
+WAITS = (
+    "import signal, sys\n"
+    "def leave(number, _): print(number, flush=True); sys.exit(9)\n"
+    "for number in (signal.SIGINT, signal.SIGTERM): signal.signal(number, leave)\n"
+    "print('ready', flush=True)\n"
+    "sys.stdin.read()\n"
+    "print('let go', flush=True)\n"
+)
+
+
+def test_agents_in_no_turn_exit_by_themselves_side_by_side(start: Start) -> None:
+    code = WAITS + "import time; time.sleep(0.8)"
+    resting = [start(code) for _ in range(4)]
+    for process in resting:
+        read_until(process, 1)
+        process.resting = True
+    began = time.monotonic()
+    stop_all()
+    assert [process.exit_code() for process in resting] == [0] * 4
+    assert [process.read_lines() for process in resting] == [[b"let go"]] * 4
+    assert time.monotonic() - began < 2.8  # one after another they take 3.2
+
+
+def test_an_agent_that_does_not_go_by_itself_is_ended(start: Start) -> None:
+    process = start("import time; print('ready', flush=True); time.sleep(300)")
+    read_until(process, 1)
+    process.resting = True
+    began = time.monotonic()
+    stop_all()
+    assert process.exit_code() == -signal.SIGTERM
+    assert time.monotonic() - began < 6
 
 
 def test_stop_all_ends_what_nobody_watches_any_more(start: Start) -> None:

@@ -52,3 +52,16 @@ def test_a_second_process_finds_the_way_clear(home: Path) -> None:
     turn_files.set_aside(files)
     assert not os.path.exists(files.output)
     assert Path(f"{files.output}.refused").read_text() == "first"
+
+
+def test_what_a_record_waits_for_stays(home: Path) -> None:
+    files = turn_files.new_turn_files()
+    assert not turn_files.is_kept_for_record(files.directory)
+    turn_files.keep_for_record(files.directory, {"store": "somebody's"})
+    assert turn_files.is_kept_for_record(files.directory)
+    turn_files.remove_turn_files(files.directory)
+    assert os.path.isdir(files.directory)
+    turn_files.recorded(files.directory)
+    assert not turn_files.is_kept_for_record(files.directory)
+    turn_files.remove_turn_files(files.directory)
+    assert not os.path.exists(files.directory)

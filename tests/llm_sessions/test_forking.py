@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.llm_sessions.recorded import VERSION, begin, end
 
-from mcp_coder.llm_errors import InvalidRequestError, SessionError, SessionNotFoundError
+from mcp_coder.llm_errors import (
+    InvalidRequestError,
+    NotRecordedWarning,
+    SessionError,
+    SessionNotFoundError,
+    StoreError,
+)
 from mcp_coder.llm_providers.leases import lease_directory, read_card
-from mcp_coder.llm_sessions.forking import fork_session
+from mcp_coder.llm_sessions.forking import fork_session, record_fork
+from mcp_coder.llm_sessions.stores import Recording
 from mcp_coder.llm_store import open_store
 from mcp_coder.llm_store.base import Store
 
@@ -84,6 +92,49 @@ def test_what_cannot_be_forked_is_refused_and_leaves_nothing(store: Store, confi
         fork_session(store, SESSION, at=1)
     with pytest.raises(InvalidRequestError, match="has no turn 7"):
         fork_session(store, SESSION, at=7)
+    assert len(list(store.sessions())) == 1
+
+
+# --- a fork that has no turn yet
+
+FORK = "6fb8e1b7-5135-4c68-b20c-5f5a207a457a"
+
+
+def test_a_fork_without_a_turn_is_recorded_beside_its_parent(store: Store, config_dir: str) -> None:
+    for number in (1, 2, 3):
+        finished(store, config_dir, number)
+    record_fork(Recording(store, named=True), SESSION, FORK, "message-2")
+    fork = store.session(FORK)
+    assert (fork.parent_id, fork.parent_turn, fork.turns, fork.cwd) == (SESSION, 2, 0, "/work")
+    assert read_card(lease_directory(config_dir), FORK) is None  # that is another's to write
+
+
+def test_a_point_that_no_recorded_turn_has_is_no_turn(store: Store, config_dir: str) -> None:
+    finished(store, config_dir, 1)
+    record_fork(Recording(store, named=True), SESSION, FORK, "by hand")
+    assert store.session(FORK).parent_turn is None
+
+
+def test_a_fork_of_what_nobody_recorded_is_not_recorded(store: Store) -> None:
+    record_fork(Recording(store, named=True), SESSION, FORK, "message-1")
+    record_fork(Recording(None, named=True), SESSION, FORK, "message-1")
+    assert list(store.sessions()) == []
+
+
+@pytest.mark.parametrize("named", [True, False], ids=["named", "default"])
+def test_a_store_that_cannot_take_a_fork(store: Store, config_dir: str, named: bool) -> None:
+    finished(store, config_dir, 1)
+
+    class Full:
+        def __getattr__(self, name: str) -> Any:
+            if name == "add_session":
+                raise StoreError("the disk is full")
+            return getattr(store, name)
+
+    full: Any = Full()
+    told: Any = pytest.raises(StoreError) if named else pytest.warns(NotRecordedWarning, match="disk is full")
+    with told:
+        record_fork(Recording(full, named=named), SESSION, FORK, "message-1")
     assert len(list(store.sessions())) == 1
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from tests.llm_sessions.recorded import VERSION, assistant, begin, end, result
@@ -12,7 +14,8 @@ from tests.llm_sessions.recorded import VERSION, assistant, begin, end, result
 from mcp_coder.llm_events import Usage
 from mcp_coder.llm_providers import provider_named
 from mcp_coder.llm_providers.base import Entry
-from mcp_coder.llm_sessions.ledger import baseline_before, read_turn, recompute
+from mcp_coder.llm_sessions.ledger import baseline_before, read_turn, recompute, usage_of_session
+from mcp_coder.llm_sessions.records import WARM
 from mcp_coder.llm_store import open_store
 from mcp_coder.llm_store.base import SessionRecord, Store
 
@@ -108,6 +111,78 @@ def test_a_fork_of_what_nobody_recorded(store: Store) -> None:
     entry = Entry(first_id=TWO, begin=TWO, resume=ONE, fork=True, cwd="/", moved=True)
     known = baseline_before(store, entry, ONE)
     assert known == {"counter": None, "contiguous": False, "forked": True, "first": False}
+
+
+def test_the_process_of_the_turn_before_is_named(store: Store) -> None:
+    end(store, begin(store, ONE), counter=counter(0.5))
+    known = baseline_before(store, dataclasses.replace(resumed(), warm=True), None)
+    assert known == {
+        "counter": counter(0.5),
+        "contiguous": True,
+        "forked": False,
+        "first": False,
+        "same_process": True,
+    }
+
+
+# --- what a kept agent did of its own accord
+
+
+def share(tokens: int, cost: float) -> dict[str, Any]:
+    return {"model_usage_since_last_result": {"claude-test": {"inputTokens": tokens, "costUSD": cost}}}
+
+
+REPORT = result(
+    ONE,
+    "a report",
+    origin={"kind": "task-notification"},
+    total_cost_usd=0.25,
+    uuid="another",
+    **share(5, 0.05),
+)
+ANSWER = [assistant(ONE), result(ONE, **share(25, 0.25))]
+TOTAL = {"counter": {"total_cost_usd": 0.2}, "contiguous": True, "same_process": True}
+
+
+def test_what_was_done_between_turns_is_on_the_next_turns_bill() -> None:
+    reading = read_turn(CLAUDE, ANSWER, VERSION, TOTAL, between=[REPORT])
+    assert (reading.usage.cost_usd, reading.usage.input_tokens) == (Decimal("0.3"), 30)
+    assert (reading.usage.baseline_usd, reading.usage.unrecorded_usd) == (Decimal("0.2"), Decimal(0))
+    assert read_turn(CLAUDE, ANSWER, VERSION, TOTAL).usage.unrecorded_usd == Decimal("0.05")
+    assert reading.finish == CLAUDE.finish(ANSWER)
+    assert reading.counter == CLAUDE.counter([REPORT, *ANSWER])
+
+
+def test_a_turn_that_was_killed_leaves_what_was_before_it_to_a_later_total() -> None:
+    reading = read_turn(CLAUDE, [assistant(ONE)], VERSION, TOTAL, between=[REPORT])
+    assert reading.counter is None
+    assert reading.usage == read_turn(CLAUDE, [assistant(ONE)], VERSION, TOTAL).usage
+
+
+def test_a_turn_is_read_again_apart_from_what_was_before_it(store: Store) -> None:
+    first = begin(store, ONE, baseline={"first": True}, options={WARM: True})
+    read = read_turn(CLAUDE, ANSWER, VERSION, {"first": True}, between=[REPORT])
+    end(store, first, events=[REPORT, *ANSWER], usage=read.usage, reading=read.version, model=read.model)
+    assert dict(recompute(store)) == {first.turn_id: False}
+
+
+# --- the sum of a session
+
+
+def test_the_usage_of_a_session_is_the_sum_of_its_turns(store: Store) -> None:
+    for tokens, cost in ((10, "0.25"), (20, None)):
+        used = Usage(input_tokens=tokens, output_tokens=1, cost_usd=None if cost is None else Decimal(cost))
+        end(store, begin(store, ONE), usage=used)
+    end(store, begin(store, TWO), usage=Usage(input_tokens=1000, cost_usd=Decimal(9)))
+    row = usage_of_session(store, ONE)
+    assert (row.key, row.turns, row.cost_usd, row.unaccounted_turns) == (ONE, 2, Decimal("0.25"), 1)
+    assert (row.input_tokens, row.output_tokens) == (30, 2)
+
+
+def test_without_a_record_a_session_used_nothing_that_is_known(store: Store) -> None:
+    for kept in (None, store):
+        row = usage_of_session(kept, ONE)
+        assert (row.key, row.turns, row.cost_usd, row.unaccounted_turns) == (ONE, 0, Decimal(0), 0)
 
 
 def test_a_turn_is_read_by_its_provider(store: Store) -> None:

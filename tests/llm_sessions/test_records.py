@@ -21,7 +21,7 @@ from mcp_coder.llm_errors import (
 from mcp_coder.llm_events import Usage
 from mcp_coder.llm_providers.base import Agent, Entry, Finish, Outcome, TurnBegun, TurnFiles
 from mcp_coder.llm_requests import TurnRequest, new_request
-from mcp_coder.llm_sessions.records import Reading, ending_from, new_turn, request_of
+from mcp_coder.llm_sessions.records import WARM, Reading, ending_from, new_turn, request_of
 from mcp_coder.llm_store.redact import Redactor
 from mcp_coder.llm_types import LLMResponseDict
 
@@ -82,6 +82,21 @@ def test_only_options_that_were_given_are_kept_as_plain_json() -> None:
         "env": ["A", "B"],
     }
     assert journal_of(new_request("Hello", model="haiku", cwd="/")).options == {}
+
+
+def test_the_journal_says_that_an_agent_is_kept_and_no_option_comes_of_it() -> None:
+    turn = new_turn(
+        dataclasses.replace(begun(new_request("Hello", max_turns=3)), kept=True),
+        started_at=NOW,
+        host="here",
+        project="/home/me",
+        carried=[],
+        baseline={},
+        redactor=REDACTOR,
+    )
+    assert turn.options == {"max_turns": 3, WARM: True}
+    assert WARM not in journal_of(new_request("Hello", max_turns=3)).options
+    assert request_of(turn.prompt, turn.options) == new_request("Hello")
 
 
 def test_no_secret_is_written_and_each_is_counted() -> None:
@@ -163,6 +178,20 @@ def ending_of(
         reading=reading,
         redactor=REDACTOR,
     )
+
+
+def test_what_an_agent_did_between_turns_is_kept_before_the_turn() -> None:
+    report, answer = {"type": "result", "result": f"report {SECRET}"}, {"type": "result", "result": "answer"}
+    ending = ending_from(
+        Outcome(entry=ENTRY, agent=AGENT, method="cli", between=(report,), events=(answer,)),
+        ended_at=NOW,
+        response=RESPONSE,
+        error=None,
+        notices=[],
+        reading=READING,
+        redactor=REDACTOR,
+    )
+    assert [event["result"] for event in ending.events] == [f"report {REDACTOR.text(SECRET)[0]}", "answer"]
 
 
 def test_an_answer_is_recorded_without_secrets_and_left_as_it_is() -> None:

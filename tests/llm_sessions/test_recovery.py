@@ -17,6 +17,7 @@ from mcp_coder.llm_providers import provider_named
 from mcp_coder.llm_providers.cards import Card
 from mcp_coder.llm_providers.leases import Lease, lease_directory
 from mcp_coder.llm_providers.turn_files import keep_for_record
+from mcp_coder.llm_sessions.records import WARM
 from mcp_coder.llm_sessions.recovery import Recovered, recover, settle_left_turns, settle_turn
 from mcp_coder.llm_store import open_store
 from mcp_coder.llm_store.base import Store, TurnRecord
@@ -81,6 +82,28 @@ def test_a_turn_is_settled_by_what_was_printed(store: Store, config_dir: str, ca
     if response is not None:
         assert (response["method"], response["session_id"], response["text"]) == (method, SESSION, text)
     assert recovered(store) == []
+
+
+REPORT = result(SESSION, "a report", origin={"kind": "task-notification"}, uuid="another")
+
+
+@pytest.mark.parametrize(
+    ("turn_of_its_own", "state", "text"),
+    [
+        pytest.param([assistant(SESSION), result(SESSION)], "succeeded", "an answer", id="answered"),
+        pytest.param([assistant(SESSION)], "interrupted", "", id="in the middle"),
+        pytest.param([], "unknown", "", id="not taken up"),
+    ],
+)
+def test_what_a_kept_agent_did_of_its_own_accord_is_no_answer(
+    store: Store, config_dir: str, turn_of_its_own: list[Any], state: str, text: str
+) -> None:
+    turn = left(store, [REPORT, *turn_of_its_own], config_dir, options={WARM: True})
+    assert [each.state for each in recovered(store)] == [state]
+    settled = store.turn(turn.turn_id)
+    assert (settled.state, settled.text) == (state, text)
+    if state != "unknown":
+        assert store.events(turn.turn_id) == (REPORT, *turn_of_its_own)
 
 
 def test_the_time_of_an_answer_is_when_it_was_printed(store: Store, config_dir: str) -> None:

@@ -371,7 +371,8 @@ class Provider(Protocol):
                 where there is none. ``contiguous``: nothing can have been counted between that turn and this
                 one: nobody else went on in that session, and each turn of ours there was recorded with its counter.
                 ``first``: the session begins with this turn, at zero. ``same_process``: the agent's process is the one
-                that printed that counter.
+                that printed that counter. ``earlier``: the counters of some turns before, where the agent's total may
+                go on from one of those.
         """
 
     def counter(self, events: Sequence[RawEvent]) -> Mapping[str, object] | None:

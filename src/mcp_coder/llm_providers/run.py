@@ -245,7 +245,22 @@ class _Turn:
         refused = self._provider.refused_entry(outcome)
         if self._deadline.left() <= 0 or self._stop():
             return None
+        if self._died_at_rest(outcome):
+            return self._held.entry
         return reenter(self._entry, refused, self._held.found, self._request)
+
+    def _died_at_rest(self, outcome: Outcome) -> bool:
+        """Return whether a kept agent was gone before it took the prompt up, though it still looked alive.
+
+        Then it has printed nothing since, and its session is as it was: to start another sends nothing twice.
+        """
+        if not self._entry.warm or outcome.kept or outcome.stopped is not None:
+            return False
+        untouched = (
+            self._held.found is not None
+            and self._held.found.fingerprint == self._provider.fingerprint(self._agent, self._entry.native_id)
+        )
+        return untouched and not outcome.events and not outcome.unread and not outcome.cut
 
     # --- the process
 

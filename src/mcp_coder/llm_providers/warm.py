@@ -17,10 +17,10 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Protocol
 
-from mcp_coder.llm_errors import InterruptedTurnError, LLMError, SessionBusyError
+from mcp_coder.llm_errors import AgentError, InterruptedTurnError, LLMError, SessionBusyError
 from mcp_coder.llm_providers.descendants import end_leftovers, identity_of, is_alive, marked
 from mcp_coder.llm_providers.sessions import entry_ahead, leaving, reserve
 from mcp_coder.llm_providers.turn_files import (
@@ -136,6 +136,8 @@ class WarmAgent:
         self._resting: _Resting | None = None
         self._taken: dict[int, _Resting] = {}
         """Those in a turn now; more than one only where a busy session was forked."""
+        self._hands = 0
+        """How many threads start or end one now, or hand it to a turn."""
         self.used_at = time.monotonic()
         _up.add(self)
 
@@ -148,27 +150,50 @@ class WarmAgent:
             SessionBusyError: all places for agents were in use for too long.
             InterruptedTurnError: the turn was stopped while it waited for one.
             AgentNotFoundError: the agent cannot be started.
+            AgentError: there is no place for its private files.
         """
-        kept = self._fitting(turn) or self._started(turn)
+        with self._in_hand():
+            kept = self._made_ready(self._fitting(turn), turn) or self._made_ready(self._started(turn), turn)
+            if kept is None:
+                raise _no_files(turn.entry, "its output cannot be led to those of the turn")
+            with self._changed:
+                self._taken[id(kept.live)] = kept
+        return kept.live, kept.entry
+
+    def _made_ready(self, kept: _Resting | None, turn: TurnStart) -> _Resting | None:
+        """Make an agent ready for this turn; None: there is none, or it was of no use and is ended."""
+        if kept is None:
+            return None
         entry = dataclasses.replace(turn.entry, warm=kept.begun)
         try:
             kept.live.begin(turn.request, entry=entry, files=turn.files, observe=turn.observe)
-        except BaseException:
+        except BaseException as error:
             self._end(kept)
-            raise
-        with self._changed:
-            self._taken[id(kept.live)] = dataclasses.replace(kept, entry=entry)
-        return kept.live, entry
+            if not isinstance(error, OSError):  # somebody may have tidied its files away
+                raise
+            return None
+        return dataclasses.replace(kept, entry=entry)
 
     def leave(self, live: Live, card: Card | None) -> None:
         """Let an agent rest whose turn is over; None, or it is gone: it is ended."""
+        with self._in_hand():
+            with self._changed:
+                kept = self._taken.pop(id(live))
+            self.used_at = time.monotonic()
+            if card is None or not self._lies_down(kept, card):
+                self._end(kept)
+
+    @contextlib.contextmanager
+    def _in_hand(self) -> Iterator[None]:
+        """Let whoever wants the agent ended wait for what is done with it in here."""
         with self._changed:
-            kept = self._taken.pop(id(live))
-        self.used_at = time.monotonic()
-        if card is None or not self._lies_down(kept, card):
-            self._end(kept)
-        with self._changed:
-            self._changed.notify_all()
+            self._hands += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._hands -= 1
+                self._changed.notify_all()
 
     def _lies_down(self, kept: _Resting, card: Card) -> bool:
         if not kept.live.alive:
@@ -222,10 +247,13 @@ class WarmAgent:
             say_owner(files.directory, identity_of(os.getpid()))
             fingerprint = provider.fingerprint(agent, entry.resume or entry.native_id)
             live = provider.start_kept(request, agent=agent, entry=entry, files=files)
-        except BaseException:
+        except BaseException as error:
             if files is not None:
                 end_leftovers(list(marked(files.turn_id, since, set())))
+                remove_turn_files(files.directory)
             self._give_place_back()
+            if isinstance(error, OSError) and not isinstance(error, LLMError):
+                raise _no_files(entry, str(error)) from error
             raise
         return _Resting(
             live=live,
@@ -245,17 +273,18 @@ class WarmAgent:
         Raises:
             AgentNotFoundError: it cannot be started.
         """
-        way_in = entry_ahead(provider, request, agent, new_id=new_id)
-        if way_in is None or self.rests or not os.path.isdir(way_in[0].cwd) or not self._has_place(None):
+        with self._in_hand():
+            way_in = entry_ahead(provider, request, agent, new_id=new_id)
+            if way_in is None or self.rests or not os.path.isdir(way_in[0].cwd) or not self._has_place(None):
+                return self.rests
+            kept = self._start(provider, request, agent, *way_in)
+            self.used_at = time.monotonic()
+            with self._changed:
+                if self._resting is None and not self._taken:
+                    self._resting = kept
+                    return True
+            self._end(kept)
             return self.rests
-        kept = self._start(provider, request, agent, *way_in)
-        self.used_at = time.monotonic()
-        with self._changed:
-            if self._resting is None and not self._taken:
-                self._resting = kept
-                return True
-        self._end(kept)
-        return self.rests
 
     @property
     def rests(self) -> bool:
@@ -269,15 +298,16 @@ class WarmAgent:
 
     def end_resting(self) -> bool:
         """End the agent if it is in no turn; return whether there was one. A later turn starts another."""
-        kept = self._claimed()
-        if kept is not None:
-            self._end(kept)
-        return kept is not None
+        with self._in_hand():
+            kept = self._claimed()
+            if kept is not None:
+                self._end(kept)
+            return kept is not None
 
     def end(self) -> None:
-        """Wait for the end of a turn that is under way, then end the agent."""
+        """Wait for the end of a turn that is under way, then end the agent; it is gone on return, whoever ended it."""
         with self._changed:
-            while self.in_turn:
+            while self.in_turn or self._hands:
                 self._changed.wait()
         self.end_resting()
 
@@ -317,7 +347,7 @@ def _leave_to_parent() -> None:
     """Begin anew in a forked child: the agents, and locks that other threads may have held, are its parent's."""
     for warm in list(_up):
         warm._changed = threading.Condition()
-        warm._resting, warm._taken = None, {}
+        warm._resting, warm._taken, warm._hands = None, {}, 0
 
 
 if hasattr(os, "register_at_fork"):
@@ -328,6 +358,13 @@ if hasattr(os, "register_at_fork"):
 def _end_at_exit() -> None:
     """End what still rests when the interpreter goes; what is in a turn is stopped by ``stopping``."""
     end_all(list(_up))
+
+
+def _no_files(entry: Entry, why: str) -> LLMError:
+    return AgentError(
+        f"no place for the agent's private files ({why}); set MCP_CODER_HOME; nothing was sent",
+        session_id=entry.first_id,
+    )
 
 
 def _no_place(turn: TurnStart) -> LLMError:

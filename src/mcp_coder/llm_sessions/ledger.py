@@ -31,22 +31,25 @@ def baseline_before(store: Store, entry: Entry, source_id: str | None) -> dict[s
         source_id: the session that it forks, if it does.
 
     Returns:
-        What ``Provider.usage`` takes: ``counter``, ``contiguous``, ``forked``, ``first``, ``same_process``.
+        What ``Provider.usage`` takes: ``counter``, ``contiguous``, ``forked``, ``first``, ``same_process``,
+        ``earlier``.
     """
-    found, contiguous = _last_counter(store.turns(entry.first_id, newest_first=True))
+    found, contiguous, earlier = _last_counters(store.turns(entry.first_id, newest_first=True))
     parent_id = None if found is not None else source_id or _parent_of(store, entry.first_id)
     forked = parent_id is not None
     while found is None and parent_id is not None:
-        found, contiguous = _last_counter(store.turns(parent_id, newest_first=True))
+        found, contiguous, earlier = _last_counters(store.turns(parent_id, newest_first=True))
         parent_id = _parent_of(store, parent_id)
     begun = found is None and not forked and entry.begin is not None
-    before = {
+    before: dict[str, object] = {
         "counter": found,
         "contiguous": contiguous and not entry.moved,
         "forked": forked,
         "first": begun,
     }
-    return {**before, **({"same_process": True} if entry.warm else {})}
+    if entry.warm:
+        return {**before, "same_process": True}
+    return {**before, "earlier": earlier} if earlier else before
 
 
 def _parent_of(store: Store, session_id: str) -> str | None:
@@ -56,14 +59,31 @@ def _parent_of(store: Store, session_id: str) -> str | None:
         return None
 
 
-def _last_counter(newest_first: Iterator[TurnRecord]) -> tuple[Mapping[str, object] | None, bool]:
-    """Return the counter of the last turn that has one, and whether nothing was counted since."""
-    contiguous = True
-    for turn in newest_first:
-        if turn.counter is not None:
-            return turn.counter, contiguous
-        contiguous = False  # it may have spent what a later total shows
-    return None, contiguous
+def _last_counters(
+    newest_first: Iterator[TurnRecord],
+) -> tuple[Mapping[str, object] | None, bool, list[Mapping[str, object]]]:
+    """Return the counter of the last turn that has one, whether nothing was counted since, and those before it.
+
+    An agent that was kept tells its totals at its end, over those of whoever went on in the session meanwhile: where
+    one was, the next total may go on from an earlier counter than the last.
+    """
+    found, contiguous, kept = None, True, False
+    earlier: list[Mapping[str, object]] = []
+    for looked, turn in enumerate(newest_first, start=1):
+        kept = kept or turn.options.get(WARM) is True
+        if turn.counter is not None and found is None:
+            found = turn.counter
+        elif turn.counter is not None:
+            earlier.append(turn.counter)
+        elif found is None:
+            contiguous = False  # it may have spent what a later total shows
+        if found is not None and looked >= _LOOK_BACK:
+            break
+    return found, contiguous, earlier if kept else []
+
+
+_LOOK_BACK = 6
+"""How many turns are looked at for counters that a total may go on from."""
 
 
 def read_turn(

@@ -68,6 +68,7 @@ class SessionPool:
         self._places = _Places(max_live)
         self._agents: weakref.WeakValueDictionary[str, WarmAgent] = weakref.WeakValueDictionary()
         """Those of sessions by their ids; what keeps one alive is its session, or its place."""
+        self._sessions: weakref.WeakSet[Session] = weakref.WeakSet()
         self._stops: set[threading.Event] = set()
         self._closed = False
 
@@ -92,7 +93,7 @@ class SessionPool:
         settings = SessionSettings(
             arguments=arguments, store=store, redact=redact, idle_seconds=self._idle_seconds
         )
-        return opened(settings, self._agent_of)
+        return opened(settings, self._agent_for)
 
     def run(
         self,
@@ -126,6 +127,8 @@ class SessionPool:
             )
         finally:
             self._stops.discard(stopped)
+            if self._closed:  # while this turn was about to begin
+                agent.end_resting()
             look_again()
         if response["session_id"] is not None:
             self._agents.setdefault(response["session_id"], agent)  # a busy session may have been forked
@@ -137,14 +140,25 @@ class SessionPool:
         return self._places.taken
 
     def close(self) -> None:
-        """Stop the turns that are under way, and end all agents; sessions stay, and can be resumed. Twice is fine."""
+        """Stop the turns that are under way, end all agents, and close the sessions; their ids go on. Twice is fine."""
         self._closed = True
+        sessions = list(self._sessions)
         for stopped in list(self._stops):
             stopped.set()
+        for session in sessions:
+            session.interrupt()
         holders = self._places.holders()
         end_all(holders)
         for agent in holders:
             agent.end()
+        for session in sessions:
+            session.close()
+
+    def _agent_for(self, session: Session) -> WarmAgent:
+        """Return the agent of a session that is opened, or forked, here."""
+        self._check_open()
+        self._sessions.add(session)
+        return self._agent_of(session.id)
 
     def _agent_of(self, session_id: str) -> WarmAgent:
         with self._places.changed:

@@ -101,7 +101,7 @@ class Session:
         session_id: str | None = None,
         name: str | None = None,
         fork_of: str | None = None,
-        warm_agent: Callable[[str], WarmAgent] | None = None,
+        warm_agent: Callable[[Session], WarmAgent] | None = None,
     ) -> None:
         self._closed = False
         self._settings, self._name, self._fork_of = settings, name, fork_of
@@ -110,7 +110,7 @@ class Session:
         self._known = session_id is not None
         """Whether the session exists, so that a turn goes on with it."""
         self._warm_agent = warm_agent or _own_agent
-        self._warm = self._warm_agent(self.id)
+        self._warm = self._warm_agent(self)
         self._stops: set[threading.Event] = set()
         end_when_idle(self._warm, settings.idle_seconds)
 
@@ -190,6 +190,8 @@ class Session:
             raise
         finally:
             self._stops.discard(stopped)
+            if self._closed:  # while this turn was about to begin
+                self._warm.end_resting()
             look_again()
         self._follow(asked, response)
         return response
@@ -310,7 +312,8 @@ class Session:
 
     def __del__(self) -> None:
         warm = getattr(self, "_warm", None)
-        if warm is not None and not self._closed and warm.rests:
+        # A pool's agent is the pool's: others may go on in it.
+        if warm is not None and not self._closed and warm.rests and self._warm_agent is _own_agent:
             warnings.warn(f"unclosed {self!r}", ResourceWarning, source=self, stacklevel=2)
             # Not here: whoever collects garbage must not wait for an agent.
             threading.Thread(target=warm.end_resting, name="mcp_coder-close", daemon=True).start()
@@ -322,7 +325,7 @@ class Session:
 _WAYS_IN = ("session_id", "session", "fork")
 
 
-def _own_agent(_session_id: str) -> WarmAgent:
+def _own_agent(_session: Session) -> WarmAgent:
     return WarmAgent()
 
 
@@ -371,7 +374,7 @@ def open_session(
     return opened(settings)
 
 
-def opened(settings: SessionSettings, warm_agent: Callable[[str], WarmAgent] | None = None) -> Session:
+def opened(settings: SessionSettings, warm_agent: Callable[[Session], WarmAgent] | None = None) -> Session:
     """Open the session that the settings' arguments name, or a new one, or a fork of it, and start its agent."""
     check_idle_seconds(settings.idle_seconds)
     request = new_request("-", **settings.arguments)

@@ -85,7 +85,8 @@ class TurnStream:
 
     def _end(self) -> None:
         self._over = True
-        self._thread.join()
+        if self._thread is not threading.current_thread():  # which may collect garbage, too
+            self._thread.join()
         _open.discard(self)
 
     def __enter__(self) -> Self:

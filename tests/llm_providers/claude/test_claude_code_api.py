@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import json
+import os
 import threading
+import time
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from enum import Enum
 from pathlib import PurePosixPath
@@ -21,8 +24,10 @@ from mcp_coder.llm_errors import (
     LLMTimeoutError,
     ResponseFormatError,
 )
+from mcp_coder.llm_providers.base import Agent, Entry, Outcome
 from mcp_coder.llm_providers.claude import claude_code_api as module
 from mcp_coder.llm_providers.claude.claude_code_api import (
+    ApiLive,
     ask_claude_code_api,
     ask_claude_code_api_detailed,
     ask_claude_code_api_detailed_sync,
@@ -30,8 +35,10 @@ from mcp_coder.llm_providers.claude.claude_code_api import (
     plain,
     translate,
 )
+from mcp_coder.llm_providers.turn_files import new_turn_files
+from mcp_coder.llm_requests import new_request
 from mcp_coder.llm_serialization import from_json_string, to_json_string
-from mcp_coder.testing import Exit, FakeClaude, Hang, Stderr, Turn, WaitForPrompt
+from mcp_coder.testing import Exit, FakeClaude, Hang, Print, Sleep, Stderr, Turn, WaitForPrompt
 
 
 def test_a_session_goes_on_and_everything_comes_back(fake_claude: FakeClaude) -> None:
@@ -98,6 +105,187 @@ def test_a_message_that_the_sdk_cannot_read(fake_claude: FakeClaude) -> None:
     messages = response["raw_response"]["raw_messages"]
     assert isinstance(messages, list)
     assert [message["type"] for message in messages] == ["system", "assistant", "assistant", "result"]
+
+
+# --- kept between turns
+
+ENTRY = Entry(
+    first_id="11111111-1111-4111-8111-111111111111", begin="11111111-1111-4111-8111-111111111111", cwd="/"
+)
+INIT = {"type": "system", "subtype": "init", "session_id": ENTRY.begin}
+REPORT = {
+    "type": "result",
+    "subtype": "success",
+    "is_error": False,
+    "result": "a report",
+    "session_id": ENTRY.begin,
+    "duration_ms": 1,
+    "duration_api_ms": 1,
+    "num_turns": 1,
+    "origin": {"kind": "task-notification"},
+}
+
+
+def start_kept(fake: FakeClaude, **options: object) -> ApiLive:
+    agent = Agent(program=str(fake.path), version="", config_dir=None, env=dict(os.environ))
+    request = new_request("-", method="api", **options)
+    return ApiLive.start_kept(request, agent=agent, entry=ENTRY, files=new_turn_files())
+
+
+@pytest.fixture
+def live(fake_claude: FakeClaude) -> Iterator[ApiLive]:
+    """Keep a program, as the first script says, and the SDK that speaks to it; nothing is left of either."""
+    before = set(threading.enumerate())
+    started = start_kept(fake_claude)
+    yield started
+    started.end()
+    assert set(threading.enumerate()) <= before
+
+
+def begin(live: ApiLive, question: str = "hello") -> None:
+    request = new_request(question, method="api")
+    live.begin(request, entry=ENTRY, files=new_turn_files(), observe=lambda _: None)
+
+
+def wait_until(live: ApiLive, holds: Callable[[], bool]) -> None:
+    until = time.monotonic() + 30
+    while not holds():
+        assert time.monotonic() < until
+        live.wait(0.05)
+
+
+def turn(live: ApiLive, question: str) -> Outcome:
+    begin(live, question)
+    live.feed()
+    wait_until(live, lambda: live.over)
+    outcome = live.finish(stopped=None, seconds=None, grace=5)
+    if outcome.kept:
+        live.rest()
+    return outcome
+
+
+def said(outcome: Outcome) -> list[object]:
+    """Return the results that the SDK handed on in a turn."""
+    return [message["result"] for message in outcome.sdk_messages if message["type"] == "result"]
+
+
+def test_turn_by_turn_in_one_program_and_one_sdk(fake_claude: FakeClaude, live: ApiLive) -> None:
+    for question in ("one", "two", "three"):
+        outcome = turn(live, question)
+        assert (outcome.method, outcome.complete, outcome.kept, outcome.sdk_error) == (
+            "api",
+            True,
+            True,
+            None,
+        )
+        assert said(outcome) == [f"You said: {question}"]
+        assert [event["type"] for event in outcome.events] == ["user", "system", "assistant", "result"]
+    (call,) = fake_claude.calls()
+    assert call.prompts == ["one", "two", "three"]
+    greetings = [line for line in call.lines if '"initialize"' in line]
+    assert len(greetings) == 1
+
+
+def test_each_prompt_is_echoed_by_its_id_through_the_sdk_too(fake_claude: FakeClaude, live: ApiLive) -> None:
+    ids = [turn(live, question).events[0]["uuid"] for question in ("one", "two")]
+    sent = [json.loads(line) for line in fake_claude.calls()[0].lines]
+    assert ids == [each["uuid"] for each in sent if each["type"] == "user"]
+
+
+def test_the_sdk_is_greeted_ahead_of_the_first_turn(live: ApiLive) -> None:
+    until = time.monotonic() + 60
+    while live._conversation.connecting:  # nobody but the greeter reads what the program answers
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    assert live.alive
+    assert said(turn(live, "one")) == ["You said: one"]
+
+
+def test_a_first_turn_that_comes_before_the_greeting(live: ApiLive) -> None:
+    outcome = turn(live, "one")
+    assert (said(outcome), outcome.between) == (["You said: one"], ())
+
+
+@pytest.fixture
+def with_a_report(fake_claude: FakeClaude) -> None:
+    fake_claude.script(Turn(), Sleep(0.2), Print(INIT), Print(REPORT), Turn())
+
+
+def test_what_it_did_between_turns_is_no_message_of_the_next(with_a_report: None, live: ApiLive) -> None:
+    turn(live, "one")
+    until = time.monotonic() + 30
+    while not live.stirred:
+        assert time.monotonic() < until
+        live._process.wait(0.05)
+    outcome = turn(live, "two")
+    assert said(outcome) == ["You said: two"]
+    assert [event["type"] for event in outcome.between] == ["system", "result"]
+
+
+@pytest.fixture
+def hanging(fake_claude: FakeClaude) -> None:
+    fake_claude.script(WaitForPrompt(), Print(INIT), Hang(), Turn())
+
+
+def test_a_turn_that_is_broken_off_leaves_the_sdk_at_work(
+    fake_claude: FakeClaude, hanging: None, live: ApiLive
+) -> None:
+    begin(live)
+    live.feed()
+    wait_until(live, lambda: live.begun and len(live._events) > 1)
+    outcome = live.finish(stopped="interrupted", seconds=None, grace=5)
+    assert (outcome.complete, outcome.kept, outcome.sdk_error) == (False, True, None)
+    live.rest()
+    assert said(turn(live, "two")) == ["You said: two"]
+    (call,) = fake_claude.calls()
+    assert call.signals == ()
+
+
+def test_a_program_whose_sdk_failed_is_of_no_more_use(fake_claude: FakeClaude, live: ApiLive) -> None:
+    assert said(turn(live, "one")) == ["You said: one"]
+    live._conversation.deliver({"type": "assistant"})  # which it cannot read
+    live._conversation.join(30)
+    assert not live.alive
+    assert fake_claude.calls()[0].exit_code is None
+    assert isinstance(live._conversation.error, claude_agent_sdk.ClaudeSDKError)
+
+
+def test_a_message_that_the_sdk_cannot_read_costs_the_agent_and_not_the_turn(fake_claude: FakeClaude) -> None:
+    fake_claude.script(Turn(before=({"type": "assistant"},)))
+    live = start_kept(fake_claude)
+    begin(live, "one")
+    live.feed()
+    wait_until(live, lambda: live.over)
+    began = time.monotonic()
+    outcome = live.finish(stopped=None, seconds=None, grace=5)
+    assert time.monotonic() - began < module._DRAIN_SECONDS  # for what has failed nobody waits
+    assert (outcome.complete, outcome.events[-1]["result"]) == (True, "You said: one")
+    assert isinstance(outcome.sdk_error, ResponseFormatError)
+    assert not live.alive
+    live.end()
+    assert fake_claude.calls()[0].exit_code == 0
+
+
+def test_one_that_never_had_a_turn_ends_at_once(fake_claude: FakeClaude) -> None:
+    before = set(threading.enumerate())
+    live = start_kept(fake_claude)
+    fake_claude.wait_for(lambda calls: len(calls) == 1)
+    began = time.monotonic()
+    live.end()
+    assert time.monotonic() - began < 5  # the SDK itself would wait a minute for its greeting's answer
+    assert set(threading.enumerate()) <= before
+    assert fake_claude.calls()[0].signals == ()
+
+
+def test_a_program_that_dies_before_its_first_turn(fake_claude: FakeClaude) -> None:
+    before = set(threading.enumerate())
+    fake_claude.script(Exit(1), reads_stdin=False)
+    live = start_kept(fake_claude)
+    while live._process.exit_code() is None:
+        live._process.wait(1)
+    assert not live.alive
+    live.end()
+    assert set(threading.enumerate()) <= before
 
 
 # --- plain JSON

@@ -8,6 +8,7 @@ import subprocess
 import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,7 +24,7 @@ from mcp_coder.llm_providers.claude.command import (
     child_environment,
     command_line,
 )
-from mcp_coder.llm_requests import TurnRequest, new_request
+from mcp_coder.llm_requests import TurnRequest, agent_part, new_request
 from mcp_coder.testing import Reply, StandIn, standin
 
 ID = "123e4567-e89b-42d3-a456-426614174000"
@@ -102,6 +103,17 @@ def test_a_program_that_is_kept_says_which_prompt_it_takes_up() -> None:
 
 def test_every_field_of_a_request_has_a_row() -> None:
     assert set(OPTIONS) == {field.name for field in dataclasses.fields(TurnRequest)}
+
+
+def test_turns_share_an_agent_whatever_it_is_not_started_with() -> None:
+    """What makes flags, variables, or another kind of agent must be equal; nothing else need be."""
+    mine = new_request("Hi")
+    kinds = {"provider", "method", "env"}
+    for field in dataclasses.fields(TurnRequest):
+        changed: dict[str, Any] = {field.name: object()}
+        other = dataclasses.replace(mine, **changed)
+        shared = agent_part(other) == agent_part(mine)
+        assert shared is (OPTIONS[field.name] is None and field.name not in kinds), field.name
 
 
 @pytest.mark.parametrize(

@@ -353,6 +353,8 @@ QUIET: tuple[str, ...] = ()
         pytest.param(outcome(result(), exit_code=1), ("exited with 1",), id="bad_exit"),
         pytest.param(outcome(result(), exit_code=None), ("did not exit by itself",), id="lingered"),
         pytest.param(outcome(result(), exit_code=143), ("did not exit by itself",), id="terminated_after_the_answer"),
+        pytest.param(outcome(result(), exit_code=None, kept=True), (), id="lives_on_since_it_is_kept"),
+        pytest.param(outcome(result(), exit_code=1, kept=False), ("exited with 1",), id="was_kept_and_ended_badly"),
         pytest.param(outcome(result(is_error=True), exit_code=1), (), id="failed"),
         pytest.param(outcome(result(), exit_code=143, stopped="total"), (), id="stopped_by_us"),
         pytest.param(outcome(exit_code=1), (), id="no_result"),

@@ -86,6 +86,7 @@ def test_a_fingerprint_changes_with_the_session(tmp_path: Path) -> None:
     transcript.parent.mkdir(parents=True)
     transcript.write_text("{}\n")
     first = PROVIDER.fingerprint(agent, "some-id")
+    os.utime(transcript, (1, 1))  # as a program does that is only started on it
     assert first == PROVIDER.fingerprint(agent, "some-id") is not None
     transcript.write_text("{}\n{}\n")
     assert PROVIDER.fingerprint(agent, "some-id") != first
@@ -98,6 +99,12 @@ def test_left_output_is_read() -> None:
     assert [event["type"] for event in events] == ["system"]
     assert PROVIDER.finish(events).begun
     assert not PROVIDER.finish(()).begun
+
+
+def test_what_a_kept_program_printed_is_parted_by_the_id_of_the_turn() -> None:
+    report = {"type": "result", "origin": {"kind": "task-notification"}}
+    echo = {"type": "user", "uuid": "the-turn", "isReplay": True}
+    assert PROVIDER.own_events([report, echo], "the-turn") == ((report,), (echo,))
 
 
 SAMPLES = Path(__file__).parents[2] / "data" / "claude-code-2.1.330"

@@ -126,8 +126,8 @@ SHARES = {
     "old version, no total": (printed(10, None, None), PER_PROCESS, NOTHING, None, None, None),
     # Totals of either.
     "old version, same process": (printed(10, "2", models(20)), PER_PROCESS, SAME_PROCESS, "1", "1", "0"),
-    "old version, same process, side work": (printed(10, "3", models(20, 10)), PER_PROCESS, SAME_PROCESS, "2", "1", "0"),
-    "unknown version, same process, side work": (printed(10, "2.5", models(20, 5)), UNKNOWN, SAME_PROCESS, "1.5", "1", "0"),
+    "old version, same process, more": (printed(10, "3", models(20, 10)), PER_PROCESS, SAME_PROCESS, "2", "1", "0"),
+    "unknown version, same process": (printed(10, "2.5", models(20, 5)), UNKNOWN, SAME_PROCESS, "1.5", "1", "0"),
     "unknown version, first turn": (printed(10, "1.5", models(10, 5)), UNKNOWN, FIRST, "1.5", "0", "0"),
     "unknown version, goes on": (printed(10, "2", models(20)), UNKNOWN, AFTER_TEN, "1", "1", "0"),
     "unknown version, begins anew": (printed(10, "1", models(10)), UNKNOWN, AFTER_TEN, "1", "0", "0"),

@@ -30,6 +30,7 @@ class Baseline:
         contiguous: nothing can have been counted since.
         forked: the totals are those of another session, from which this turn's is forked.
         same_process: they were printed by the process that runs this turn, so that they go on in any version.
+        earlier: dollars that were recorded before those, and that the totals may have been set back to.
     """
 
     total: Decimal | None = None
@@ -38,6 +39,7 @@ class Baseline:
     contiguous: bool = False
     forked: bool = False
     same_process: bool = False
+    earlier: tuple[Decimal, ...] = ()
 
     @classmethod
     def from_json(cls, known: Mapping[str, object] | None) -> Baseline:
@@ -48,7 +50,7 @@ class Baseline:
                 it has a counter of its own, that of the session that it is forked from. ``contiguous``: nothing can
                 have happened in that session since. ``forked``: the counter is, or would be, the other session's.
                 ``first``: the session begins with this turn, at zero. ``same_process``: the counter was printed by the
-                process that runs this turn.
+                process that runs this turn. ``earlier``: counters of turns before.
         """
         known = known or {}
         counter = mapping_in(known, "counter")
@@ -63,6 +65,7 @@ class Baseline:
                 contiguous=known.get("contiguous") is True and counter.get("open") is not True,
                 forked=known.get("forked") is True,
                 same_process=known.get("same_process") is True,
+                earlier=_totals_in(known.get("earlier")),
             )
         if known.get("first") is True:
             return cls(total=Decimal(0), models={}, contiguous=True)
@@ -75,8 +78,17 @@ class Baseline:
         """
         if dollars <= NOISE or self.total is None:
             return Decimal(0)
-        recorded = [total for total in (self.total, self.began) if total is not None]
+        recorded = [total for total in (self.total, self.began, *self.earlier) if total is not None]
         return max((total for total in recorded if total <= dollars + NOISE), default=None)
+
+
+def _totals_in(counters: object) -> tuple[Decimal, ...]:
+    found = (
+        [dollars_in(each, "total_cost_usd") for each in counters if isinstance(each, Mapping)]
+        if isinstance(counters, list)
+        else []
+    )
+    return tuple(rounded(total) for total in found if total is not None)
 
 
 def baseline_after(turn: TurnCounters, *, contiguous: bool) -> Baseline:

@@ -251,7 +251,7 @@ class _Conversation(threading.Thread):
         super().__init__(name="mcp_coder-claude-sdk", daemon=True)
         self.messages: list[Mapping[str, object]] = []
         self.error: Exception | None = None
-        self._connected = self._handed_over = self._ended = False
+        self._connected = self._handed_over = self._ended = self._over = False
         self._process = process
         self._prompts, self._inbox = _Mailbox(), _Mailbox()
         self._digested, self._digesting = 0, threading.Condition()
@@ -281,11 +281,11 @@ class _Conversation(threading.Thread):
         self._prompts.put(message)
 
     def digest(self) -> None:
-        """Wait until the SDK has taken in all that was delivered."""
+        """Wait until the SDK has taken in all that was delivered, or has given up."""
         self._marks += 1
         self.deliver({"type": "system", "subtype": _DIGESTED, "mark": self._marks})
         with self._digesting:
-            self._digesting.wait_for(lambda: self._digested >= self._marks, _DRAIN_SECONDS)
+            self._digesting.wait_for(lambda: self._over or self._digested >= self._marks, _DRAIN_SECONDS)
 
     def end(self) -> None:
         """Let the SDK read to the end, then make sure that its thread is gone."""
@@ -313,6 +313,10 @@ class _Conversation(threading.Thread):
             pass
         except Exception as error:  # noqa: BLE001  # translated by whoever reads it
             self.error = error
+        finally:
+            with self._digesting:
+                self._over = True
+                self._digesting.notify_all()
 
     async def _converse(self) -> None:
         with self._lock:

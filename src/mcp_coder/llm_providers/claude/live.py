@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ClaudeLive", "as_line", "user_message"]
 
-_END_SECONDS = 5.0
+_END_SECONDS = 3.0
 """How long a resting program is given to exit once its stdin is closed."""
 _LINE_SECONDS = 0.2
 """How long a line that is half printed is waited for."""
@@ -196,9 +196,9 @@ class ClaudeLive:
 
     @property
     def stirred(self) -> bool:
-        """Whether it did something of its own accord since its last turn: it then has printed a result for that."""
+        """Whether it did something of its own accord since its last turn, or still does: it has begun a turn."""
         self._read_between()
-        return any(event.get("type") == "result" for event in self._between)
+        return any(event.get("type") == "result" or event.get("subtype") == "init" for event in self._between)
 
     def _read_between(self) -> None:
         until = time.monotonic() + _LINE_SECONDS
