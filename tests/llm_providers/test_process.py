@@ -176,6 +176,7 @@ def test_stderr_from_a_turn_on(start: Start) -> None:
     process.write(b"behind\n")
     read_until(process, 1)
     assert process.stderr(since=before) == "behind\n" * 3
+    assert process.stderr(limit=30, since=before) == "behind\n" * 3  # less than there is, and enough
     assert process.stderr(limit=8, since=before) == "behi\n[...]\nind\n"  # never what was before
     assert process.stderr().startswith("before\n")
 

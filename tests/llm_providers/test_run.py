@@ -559,6 +559,16 @@ def test_a_session_error_leaves_no_agent(fake_claude: FakeClaude, warm: WarmAgen
     assert (warm.rests, warm.in_turn) == (False, False)
 
 
+def test_an_answer_in_another_session_leaves_no_agent(fake_claude: FakeClaude, warm: WarmAgent) -> None:
+    class Strict(ClaudeProvider):
+        def judge(self, *_: Any, **__: Any) -> LLMResponseDict:
+            raise SessionError("it answered elsewhere")
+
+    with pytest.raises(SessionError):
+        run_turn(Strict(), new_request("hello"), agents=warm)
+    assert (warm.rests, warm.in_turn) == (False, False)
+
+
 def test_a_hook_that_fails_before_the_prompt_leaves_no_agent(
     fake_claude: FakeClaude, warm: WarmAgent
 ) -> None:

@@ -13,10 +13,11 @@ from pathlib import Path
 
 import psutil
 import pytest
+from tests.llm_providers.conftest import SLEEP
 from tests.llm_providers.kept_agents import PlayedProvider, never, new_agent
 
 from mcp_coder.llm_errors import InterruptedTurnError, SessionBusyError, SessionError
-from mcp_coder.llm_providers.base import Agent, Entry
+from mcp_coder.llm_providers.base import TURN_MARKER, Agent, Entry
 from mcp_coder.llm_providers.cards import Card
 from mcp_coder.llm_providers.claude.provider import ClaudeProvider
 from mcp_coder.llm_providers.deadline import Deadline
@@ -217,27 +218,49 @@ def test_a_session_is_found_under_what_the_agent_calls_it_now(
     assert fake_claude.calls()[-1].flag("--resume") == renamed
 
 
-def test_the_orphan_of_a_kept_agent_is_told_by_its_own_mark(
-    directory: str, session: str, orphan: Process, tmp_path: Path
+REPORTED = ANSWERED.replace('"num_turns"', '"origin":{"kind":"task-notification"},"num_turns"').replace(
+    "2", "1"
+)
+ECHOED = '{"type":"user","uuid":"the-turn","isReplay":true,"session_id":"ID"}\n'
+ONLY_BEGUN = ANSWERED.splitlines(keepends=True)[0]
+
+
+@pytest.mark.parametrize(
+    ("printed", "finished", "failed", "point"),
+    [
+        pytest.param(REPORTED + ECHOED + ANSWERED, 2, 0, "point-2", id="answered"),
+        pytest.param(REPORTED + ECHOED + ONLY_BEGUN, 1, 1, None, id="in the middle"),
+    ],
+)
+def test_what_a_kept_agent_left_is_told_by_its_own_mark(
+    directory: str,
+    session: str,
+    orphan: Process,
+    tmp_path: Path,
+    printed: str,
+    finished: int,
+    failed: int,
+    point: str | None,
 ) -> None:
-    """What a killed caller left: the turn's directory, the agent's own beside it, reports before the turn."""
-    (tmp_path / "orphan").mkdir()  # named by the mark
-    card = dataclasses.replace(card_of(directory, session), turn_id="the-turn", marker="orphan")
-    write_card(directory, card)
-    report = ANSWERED.replace('"num_turns"', '"origin":{"kind":"task-notification"},"num_turns"')
-    Path(card.directory or "", "output.jsonl").write_text(
-        report.replace("ID", session).replace("point-2", "point-of-the-report")
-        + f'{{"type":"user","uuid":"the-turn","isReplay":true,"session_id":"{session}"}}\n'
-        + ANSWERED.replace("ID", session).replace("point-2", "point-of-the-turn")
+    """A killed caller leaves the turn's directory, the agent's own beside it, and what the agent has started."""
+    (tmp_path / "orphan").mkdir()  # it is named by the mark
+    before = card_of(directory, session)
+    write_card(directory, dataclasses.replace(before, turn_id="the-turn", marker="orphan"))
+    Path(before.directory or "", "output.jsonl").write_text(printed.replace("ID", session))
+    tool = subprocess.Popen(
+        [sys.executable, "-S", "-c", SLEEP], env={**os.environ, TURN_MARKER: "orphan"}, start_new_session=True
     )
-    reaper = threading.Thread(target=orphan.wait, args=(60,))
-    reaper.start()
-    # It has more time than it needs: stdin of the played one is ours, and open.
-    threading.Timer(0.2, orphan.close_input).start()
+    ends = [threading.Thread(target=orphan.wait, args=(60,)), threading.Thread(target=tool.wait)]
+    for each in ends:
+        each.start()
+    orphan.close_input()
     with settled_session(PROVIDER, real_agent(), session, Deadline.after(20), never) as settled:
         assert settled is not None
-        assert (settled.finished, settled.point, settled.marker) == (2, "point-of-the-turn", None)
-    reaper.join(20)
+        assert (settled.finished, settled.failed, settled.marker) == (finished, failed, None)
+        assert settled.point == (point or before.point)
+    for each in ends:
+        each.join(20)
+    assert tool.returncode is not None
     assert not (tmp_path / "turn").exists()
     assert not (tmp_path / "orphan").exists()
 

@@ -166,6 +166,15 @@ def test_a_turn_is_read_again_apart_from_what_was_before_it(store: Store) -> Non
     assert dict(recompute(store)) == {first.turn_id: False}
 
 
+def test_a_turn_that_was_killed_is_read_again_without_what_was_before_it(store: Store) -> None:
+    killed = begin(store, ONE, baseline={"first": True}, options={WARM: True})
+    events = [REPORT, assistant(ONE)]
+    read = read_turn(CLAUDE, events[1:], VERSION, {"first": True}, between=events[:1])
+    end(store, killed, "interrupted", events=events, usage=read.usage, reading=read.version, model=read.model)
+    assert dict(recompute(store)) == {killed.turn_id: False}
+    assert store.turn(killed.turn_id).usage.cost_usd is None
+
+
 # --- the sum of a session
 
 

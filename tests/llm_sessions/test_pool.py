@@ -303,6 +303,25 @@ def test_a_fork_has_an_agent_of_its_own(fake: FakeClaude) -> None:
     ]
 
 
+def test_a_busy_session_that_was_forked_leaves_the_fork_its_agent(fake: FakeClaude) -> None:
+    init = {"type": "system", "subtype": "init", "session_id": "{{session_id}}"}
+    fake.script(Turn(), WaitForPrompt(), Print(init), Hang())
+    fake.script(Turn())
+    stop = threading.Event()
+    with SessionPool() as pool, ThreadPoolExecutor() as threads:
+        session = ask(pool, "one")["session_id"]
+        slow = new_request("slow", session_id=session, timeout=60)
+        under_way = threads.submit(pool.run, slow, store="off", stop=stop.is_set)
+        fake.wait_for(lambda calls: len(calls[0].prompts) == 2)
+        fork = ask(pool, "meanwhile", session_id=session, on_busy="fork")["session_id"]
+        ask(pool, "on", session_id=fork)
+        assert pool.live == 2
+        stop.set()
+        with pytest.raises(InterruptedTurnError):
+            under_way.result(LONGEST)
+    assert [call.prompts for call in fake.calls()] == [["one", "slow"], ["meanwhile", "on"]]
+
+
 def test_an_agent_is_ended_when_it_was_idle_for_long(fake: FakeClaude) -> None:
     with SessionPool(idle_seconds=0.1) as pool:
         session = ask(pool, "one")["session_id"]

@@ -242,7 +242,7 @@ def test_between_turns_others_may_go_on_in_it(fake: FakeClaude) -> None:
 
 
 def test_where_it_is_busy_it_may_fork_and_goes_on_there(fake: FakeClaude) -> None:
-    fake.script(Turn(), Turn(delay=300), Turn())
+    fake.script(Turn(), Turn(delay=1), Turn())
     fake.script(Turn())
     with warm() as session, ThreadPoolExecutor() as threads:
         session.prompt("one")
@@ -251,9 +251,7 @@ def test_where_it_is_busy_it_may_fork_and_goes_on_there(fake: FakeClaude) -> Non
         fake.wait_for(lambda calls: len(calls[0].prompts) == 2)
         fork = session.prompt("meanwhile", on_busy="fork")
         assert fork["session_id"] == session.id != first_id
-        session.interrupt()
-        with pytest.raises(InterruptedTurnError):
-            slow.result(LONGEST)
+        assert slow.result(LONGEST)["session_id"] == first_id
         assert session.id == fork["session_id"]  # a turn that was under way leads nowhere back
 
 
@@ -283,6 +281,19 @@ def test_opening_a_fork(fake: FakeClaude) -> None:
         assert fork.id != first["session_id"]
         assert fork.prompt("forked")["session_id"] == fork.id
     assert fake.calls()[-1].flag("--resume") == first["session_id"]
+
+
+def test_a_session_whose_last_turn_failed_is_forked_at_the_one_before(fake: FakeClaude, store: Store) -> None:
+    fake.script(Turn(), Turn(result=OVERLOADED))
+    fake.script(Turn())
+    with warm(store=store) as session:
+        session.prompt("one")
+        point = next(session.turns()).point
+        with pytest.raises(ServerError):
+            session.prompt("two")
+        with session.fork() as fork:
+            fork.prompt("forked")
+    assert fake.calls()[1].flag("--resume-session-at") == point
 
 
 def test_where_nothing_was_asked_there_is_nothing_to_fork() -> None:

@@ -385,7 +385,8 @@ class _Turn:
                 return ("inactivity", silence) if live.begun else ("startup", startup)
             if live.wait(min(left, quiet, _LOOK_SECONDS)):
                 last = time.monotonic()
-        return None, None
+        # It may be over because it was stopped: by stop_all in a signal handler, in this very thread.
+        return ("interrupted" if self._stop() else None), None
 
     def _quiet_limits(self) -> tuple[float, float]:
         total = self._request.timeout
