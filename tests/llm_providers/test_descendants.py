@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+import uuid
 
 import psutil
 from tests.llm_providers.conftest import SLEEP, Start, is_gone, started_by
@@ -17,6 +18,14 @@ from mcp_coder.llm_providers.descendants import (
     marked,
     started_since,
 )
+
+
+def new_mark() -> str:
+    """Return a marker that no other run of these tests has, at the same time on this machine."""
+    return str(uuid.uuid4())
+
+
+ORPHAN, DEAD = new_mark(), new_mark()
 
 
 def test_identity_tells_a_process_from_the_next_of_its_id(start: Start) -> None:
@@ -36,37 +45,38 @@ def test_an_orphan_is_ended_with_its_children(start: Start) -> None:
     process = start(
         "import subprocess, sys; p = subprocess.Popen([sys.executable, '-S', '-c', 'import time; time.sleep(300)']);"
         "print(p.pid, flush=True); sys.stdin.read()",
-        marker="orphan-turn",
+        marker=ORPHAN,
     )
     child = started_by(process)
-    end_identified(process.identity(), "orphan-turn")
+    end_identified(process.identity(), ORPHAN)
     assert is_gone(child)
     assert process.wait(5)
-    end_identified(process.identity(), "orphan-turn")  # gone already: nothing happens
+    end_identified(process.identity(), ORPHAN)  # gone already: nothing happens
 
 
 def test_what_a_dead_agent_left_is_ended_by_its_marker(start: Start) -> None:
     process = start(
         "import subprocess, sys; p = subprocess.Popen([sys.executable, '-S', '-c', 'import time; time.sleep(300)']);"
         "print(p.pid, flush=True); sys.exit()",
-        marker="dead-turn",
+        marker=DEAD,
     )
     identity = process.identity()
     left = started_by(process)
     while process.exit_code() is None:
         process.wait(1)
-    bystander = start(SLEEP, marker="dead-turn-of-another")
-    end_identified(identity, "dead-turn")
+    bystander = start(SLEEP, marker=f"{DEAD}-of-another")
+    end_identified(identity, DEAD)
     assert is_gone(left)
     assert bystander.exit_code() is None
 
 
 def test_a_marker_is_found_behind_those_of_outer_turns(start: Start) -> None:
-    process = start(SLEEP, marker="outer:inner")
-    for marker in ("outer", "inner"):
+    outer, inner = new_mark(), new_mark()
+    process = start(SLEEP, marker=f"{outer}:{inner}")
+    for marker in (outer, inner):
         assert [each.pid for each in marked(marker, 0, set())] == [process.pid]
         assert list(marked(marker, 0, {process.pid})) == []
-    assert list(marked("out", 0, set())) == []
+    assert list(marked(outer[:-1], 0, set())) == []
     assert list(marked("", 0, set())) == []
 
 

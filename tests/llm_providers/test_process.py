@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+import uuid
 from pathlib import Path
 
 import pytest
@@ -143,7 +144,7 @@ def test_nothing_that_it_started_is_left(start: Start, child: str, over: bool) -
 def test_no_other_process_is_touched(start: Start, tmp_path: Path) -> None:
     mine = subprocess.Popen([sys.executable, "-S", "-c", SLEEP])
     try:
-        other = start(SLEEP, marker="other-turn")
+        other = start(SLEEP, marker=str(uuid.uuid4()))
         process = start(SLEEP)
         process.end(over=False, grace=0)
         assert mine.poll() is None

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -40,6 +41,8 @@ from mcp_coder.llm_types import LLMResponseDict
 from mcp_coder.testing import FakeClaude, Script
 
 PROVIDER = ClaudeProvider()
+MARK = str(uuid.uuid4())
+"""What no orphan of another run of these tests carries, at the same time on this machine."""
 ANSWERED = (
     '{"type":"system","subtype":"init","session_id":"ID"}\n'
     '{"type":"assistant","uuid":"point-2","parent_tool_use_id":null,"session_id":"ID",'
@@ -70,7 +73,7 @@ def orphan(directory: str, session: str, tmp_path: Path) -> Iterator[Process]:
     (tmp_path / "turn").mkdir()
     process = Process.start(
         [sys.executable, "-S", "-c", "import sys; sys.stdin.read()"],
-        env={**os.environ, "MCP_CODER_TURN": "orphan"},
+        env={**os.environ, TURN_MARKER: MARK},
         cwd="/",
         output=str(tmp_path / "turn" / "output.jsonl"),
         errors=str(tmp_path / "turn" / "stderr.txt"),
@@ -79,9 +82,7 @@ def orphan(directory: str, session: str, tmp_path: Path) -> Iterator[Process]:
     assert card is not None
     lease = Lease.take(directory, session, wait=0)
     lease.write_card(
-        dataclasses.replace(
-            card, agent=process.identity(), turn_id="orphan", directory=str(tmp_path / "turn")
-        )
+        dataclasses.replace(card, agent=process.identity(), turn_id=MARK, directory=str(tmp_path / "turn"))
     )
     lease.release()
     yield process
@@ -243,12 +244,12 @@ def test_what_a_kept_agent_left_is_told_by_its_own_mark(
     point: str | None,
 ) -> None:
     """A killed caller leaves the turn's directory, the agent's own beside it, and what the agent has started."""
-    (tmp_path / "orphan").mkdir()  # it is named by the mark
+    (tmp_path / MARK).mkdir()  # it is named by the mark
     before = card_of(directory, session)
-    write_card(directory, dataclasses.replace(before, turn_id="the-turn", marker="orphan"))
+    write_card(directory, dataclasses.replace(before, turn_id="the-turn", marker=MARK))
     Path(before.directory or "", "output.jsonl").write_text(printed.replace("ID", session))
     tool = subprocess.Popen(
-        [sys.executable, "-S", "-c", SLEEP], env={**os.environ, TURN_MARKER: "orphan"}, start_new_session=True
+        [sys.executable, "-S", "-c", SLEEP], env={**os.environ, TURN_MARKER: MARK}, start_new_session=True
     )
     ends = [threading.Thread(target=orphan.wait, args=(60,)), threading.Thread(target=tool.wait)]
     for each in ends:
@@ -262,7 +263,7 @@ def test_what_a_kept_agent_left_is_told_by_its_own_mark(
         each.join(20)
     assert tool.returncode is not None
     assert not (tmp_path / "turn").exists()
-    assert not (tmp_path / "orphan").exists()
+    assert not (tmp_path / MARK).exists()
 
 
 def real_agent() -> Agent:
