@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import MappingProxyType
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 
 from mcp_coder.llm_store.raw_dictionaries import raw_dictionary
 from mcp_coder.llm_store.raw_records import events_from_raw, raw_from, response_from_raw
+from mcp_coder.llm_store.values import UnreadableError
 from mcp_coder.testing.store_samples import sample_response
 
 SAMPLES = Path(__file__).parents[1] / "data" / "claude-code-2.1.330"
@@ -111,3 +113,12 @@ def test_what_is_large_is_packed_too() -> None:
         raw = raw_from(None, events, raw_dictionary(1))
         assert raw is not None
         assert events_from_raw(raw, raw_dictionary(1)) == tuple(events)
+
+
+@pytest.mark.parametrize("read", [response_from_raw, events_from_raw], ids=lambda read: read.__name__)
+@pytest.mark.parametrize("cut", [False, True], ids=["no packed record", "a torn one"])
+def test_what_is_damaged_is_said_to_be(read: Callable[[bytes], object], cut: bool) -> None:
+    whole = raw_from(None, [{"type": "result", "result": "x" * 500}])
+    assert whole is not None
+    with pytest.raises(UnreadableError, match="cannot be read"):
+        read(whole[:4] + whole[8:] if cut else b"not packed at all")
