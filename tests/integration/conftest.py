@@ -25,6 +25,8 @@ from typing import Any
 import psutil
 import pytest
 
+from mcp_coder.llm_providers.card_files import CardFiles
+from mcp_coder.llm_providers.cards import card_from_json, card_to_json
 from mcp_coder.testing import FakeClaude, StandIn
 
 MARK = "MCP_CODER_TEST_STORY"
@@ -243,12 +245,18 @@ class Records:
 
     def card(self, first_id: str) -> dict[str, Any]:
         """Return a session's card."""
-        card: dict[str, Any] = json.loads((self.config_dir / "mcp_coder" / f"{first_id}.json").read_text())
-        return card
+        card = self._files_of(first_id).read()
+        assert card is not None
+        return card_to_json(card)
 
-    def write_card(self, card: dict[str, Any]) -> None:
+    def write_card(self, told: dict[str, Any]) -> None:
         """Replace a session's card."""
-        (self.config_dir / "mcp_coder" / f"{card['first_id']}.json").write_text(json.dumps(card))
+        card = card_from_json(told)
+        assert card is not None
+        self._files_of(card.first_id).write(card)
+
+    def _files_of(self, first_id: str) -> CardFiles:
+        return CardFiles(str(self.config_dir / "mcp_coder"), first_id)
 
 
 @pytest.fixture

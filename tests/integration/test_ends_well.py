@@ -83,10 +83,12 @@ def wait_until(holds: Callable[[], object]) -> None:
 def bystanders(story_mark: str, tmp_path: Path) -> Iterator[list[psutil.Process]]:
     """Start processes that look like an agent and its tool, and are none of ours: one in our own process group."""
     env = {name: value for name, value in os.environ.items() if value != story_mark}
+    # Written once: a shell that still reads its script while that is written anew finds it empty, and leaves.
+    sleeper = _sleeper(tmp_path)
     started = [
         subprocess.Popen(
             ["claude", str(place)],
-            executable=_sleeper(tmp_path),
+            executable=sleeper,
             env={**env, TURN_MARKER: f"another-{place}"},
             start_new_session=bool(place),
         )

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from mcp_coder.llm_errors import AgentNotFoundError
 from mcp_coder.llm_events import TurnEvent
 from mcp_coder.llm_providers.agent_source import TurnStart
-from mcp_coder.llm_providers.base import Agent, Entry, Outcome, Stopped, TurnFiles
+from mcp_coder.llm_providers.base import Agent, Entry, Outcome, RawEvent, Stopped, TurnFiles
 from mcp_coder.llm_providers.cards import Card
 from mcp_coder.llm_providers.claude.provider import ClaudeProvider
 from mcp_coder.llm_providers.deadline import Deadline
@@ -60,6 +60,10 @@ class PlayedLive:
 
     def wait(self, seconds: float) -> bool:
         return False
+
+    @property
+    def printed(self) -> Sequence[RawEvent]:
+        return ()
 
     def identity(self) -> Mapping[str, object]:
         return {}

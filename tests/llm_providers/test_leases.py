@@ -179,6 +179,18 @@ def test_a_waiter_that_dies_does_not_hold_up_the_line(directory: str) -> None:
     assert os.listdir(queue) == []
 
 
+def test_giving_back_twice_takes_nothing_from_the_next_holder(directory: str) -> None:
+    first = Lease.take(directory, SESSION, wait=0)
+    first.release()
+    second = Lease.take(directory, SESSION, wait=0)
+    first.release()
+    with ThreadPoolExecutor(1) as pool:
+        assert isinstance(pool.submit(Lease.take, directory, SESSION, wait=0).exception(10), SessionBusyError)
+    second.release()
+    second.release()
+    Lease.take(directory, SESSION, wait=0).release()
+
+
 def test_cards_are_kept_beside_the_lock(directory: str) -> None:
     assert read_card(directory, SESSION) is None
     lease = Lease.take(directory, SESSION, wait=0)

@@ -8,6 +8,8 @@ import subprocess
 import sys
 import time
 import uuid
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -65,7 +67,7 @@ def test_wait_returns_at_once_when_something_is_printed(start: Start) -> None:
     began = time.monotonic()
     assert process.wait(30) is True
     assert time.monotonic() - began < 20
-    process.read_lines()
+    assert read_until(process, 1) == [b"one"]  # its line feed may be written by itself
     assert process.wait(0.05) is False
 
 
@@ -73,6 +75,28 @@ def test_wait_returns_when_it_ends(start: Start) -> None:
     process = start("pass")
     assert process.wait(30) is True
     assert process.exit_code() == 0 or process.wait(30)
+
+
+@pytest.mark.parametrize("end_wait", [Process.wake, Process.interrupt], ids=["woken", "interrupted"])
+def test_a_wait_is_ended_from_another_thread(start: Start, end_wait: Callable[[Process], None]) -> None:
+    process = start(SLEEP)
+    with ThreadPoolExecutor(1) as pool:
+        began = time.monotonic()
+        waiting = pool.submit(process.wait, 30)
+        end_wait(process)
+        assert waiting.result(20) is False
+    assert time.monotonic() - began < 20
+    assert process.interrupted is (end_wait is Process.interrupt)
+    assert process.exit_code() is None
+
+
+def test_a_wake_that_comes_with_output_hides_none(start: Start) -> None:
+    process = start("print('ready', flush=True);" + SLEEP)
+    assert read_until(process, 1) == [b"ready"]
+    process.wake()
+    assert process.wait(0) is False
+    process.write(b"x" * 300_000)  # more than the pipe takes: whoever waits is told that there is a rest
+    assert process.wait(30) is False
 
 
 def test_a_program_that_is_not_there_leaves_no_files(tmp_path: Path) -> None:
@@ -97,22 +121,19 @@ def test_files_are_private_whatever_the_umask(start: Start, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
-    ("code", "over", "expected"),
+    ("before", "code", "over", "expected"),
     [
-        pytest.param("import sys; sys.stdin.read()", True, 0, id="closing its stdin is enough"),
-        pytest.param(SLEEP, False, -signal.SIGINT, id="SIGINT"),
+        pytest.param("", "import sys; sys.stdin.read()", True, 0, id="closing its stdin is enough"),
+        pytest.param("", SLEEP, False, -signal.SIGINT, id="SIGINT"),
         pytest.param(
-            "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN);" + SLEEP,
-            False,
-            -signal.SIGTERM,
-            id="SIGTERM",
+            "signal.signal(signal.SIGINT, signal.SIG_IGN);", SLEEP, False, -signal.SIGTERM, id="SIGTERM"
         ),
-        pytest.param(STUBBORN + SLEEP, False, -signal.SIGKILL, id="SIGKILL"),
-        pytest.param(SLEEP, True, -signal.SIGTERM, id="over: no interrupt"),
+        pytest.param(STUBBORN, SLEEP, False, -signal.SIGKILL, id="SIGKILL"),
+        pytest.param("", SLEEP, True, -signal.SIGTERM, id="over: no interrupt"),
     ],
 )
-def test_the_stop_ladder(start: Start, code: str, over: bool, expected: int) -> None:
-    process = start("import signal; signal.signal(signal.SIGINT, signal.SIG_DFL);" + READY + code)
+def test_the_stop_ladder(start: Start, before: str, code: str, over: bool, expected: int) -> None:
+    process = start("import signal; signal.signal(signal.SIGINT, signal.SIG_DFL);" + before + READY + code)
     read_until(process, 1)
     began = time.monotonic()
     assert process.end(over=over, grace=0.3) == expected

@@ -103,6 +103,20 @@ def test_hooks_and_prompt_come_in_order(fake_claude: FakeClaude) -> None:
     assert order == ["begun hello", "ended You said: hello"]
 
 
+def test_what_was_printed_is_shown_while_the_agent_works(fake_claude: FakeClaude) -> None:
+    tick = Print({"type": "tick"})
+    fake_claude.script(WaitForPrompt(), tick, Sleep(0.2), tick, Sleep(0.2), Turn(waits_for_prompt=False))
+    seen: list[list[str]] = []
+    run_turn(
+        PROVIDER,
+        new_request("hello"),
+        as_printed=lambda printed: seen.append([str(event["type"]) for event in printed]),
+    )
+    assert ["tick"] in seen
+    assert ["tick", "tick"] in seen
+    assert not any("result" in printed for printed in seen)
+
+
 def test_a_hook_that_fails_stops_the_turn_before_the_prompt(fake_claude: FakeClaude) -> None:
     def refuse(_turn: TurnBegun) -> None:
         fake_claude.wait_for(lambda calls: len(calls) == 1)
@@ -248,7 +262,7 @@ def test_stop_all_stops_a_turn_from_another_thread(fake_claude: FakeClaude) -> N
 def test_an_answer_is_not_lost_to_a_card_that_cannot_be_written(fake_claude: FakeClaude) -> None:
     session = ask()["session_id"]
     leases = Path(lease_directory(os.path.realpath(os.environ["CLAUDE_CONFIG_DIR"])))
-    card, kept = leases / f"{session}.json", leases / "kept.json"
+    card, kept = leases / f"{session}.now", leases / "kept.json"
 
     def block(_turn: TurnBegun) -> None:
         card.rename(kept)
@@ -269,7 +283,7 @@ def test_an_answer_is_not_lost_to_a_card_that_cannot_be_written(fake_claude: Fak
 
 def test_a_card_that_cannot_be_written_before_the_prompt_stops_the_turn(fake_claude: FakeClaude) -> None:
     leases = Path(lease_directory(os.path.realpath(os.environ["CLAUDE_CONFIG_DIR"])))
-    (leases / f"{named_session_id('claude', 'nightly')}.json").mkdir()
+    (leases / f"{named_session_id('claude', 'nightly')}.now").mkdir()
     with pytest.raises(SessionError, match="nothing was sent"):
         ask(session="nightly")
     assert not any(call.prompts for call in fake_claude.calls())

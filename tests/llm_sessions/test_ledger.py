@@ -17,7 +17,7 @@ from mcp_coder.llm_providers.base import Entry
 from mcp_coder.llm_sessions.ledger import baseline_before, read_turn, recompute, usage_of_session
 from mcp_coder.llm_sessions.records import WARM
 from mcp_coder.llm_store import open_store
-from mcp_coder.llm_store.base import SessionRecord, Store
+from mcp_coder.llm_store.base import SessionRecord, Store, TurnRecord
 
 ONE, TWO, THREE = (f"5fb8e1b7-5135-4c68-b20c-5f5a207a457{letter}" for letter in "abc")
 CLAUDE = provider_named("claude")
@@ -125,6 +125,40 @@ def test_the_process_of_the_turn_before_is_named(store: Store) -> None:
     }
 
 
+class Watched:
+    """A store's turns, and how many of them were looked at."""
+
+    def __init__(self, store: Store) -> None:
+        self.looked = 0
+        self._turns = store.turns(ONE, newest_first=True)
+
+    def __iter__(self) -> Iterator[TurnRecord]:
+        for turn in self._turns:
+            self.looked += 1
+            yield turn
+
+
+@pytest.mark.parametrize(("warm", "looked"), [(True, 1), (False, 4)])
+def test_where_the_process_is_the_same_no_earlier_turn_is_looked_at(
+    store: Store, warm: bool, looked: int
+) -> None:
+    for total in (0.1, 0.2, 0.3, 0.4):
+        end(store, begin(store, ONE, options={WARM: True}), counter=counter(total))
+    turns = Watched(store)
+    entry = dataclasses.replace(resumed(), warm=warm)
+    known = baseline_before(store, entry, None, newest_first=iter(turns))
+    assert known["counter"] == counter(0.4)
+    assert turns.looked == looked
+    assert ("earlier" in known) is not warm
+
+
+def test_a_killed_turn_is_passed_over_in_the_same_process_too(store: Store) -> None:
+    end(store, begin(store, ONE, options={WARM: True}), counter=counter(0.5))
+    end(store, begin(store, ONE, options={WARM: True}), "interrupted", counter=None)
+    known = baseline_before(store, dataclasses.replace(resumed(), warm=True), None)
+    assert (known["counter"], known["contiguous"]) == (counter(0.5), False)
+
+
 # --- what a kept agent did of its own accord
 
 
@@ -151,6 +185,13 @@ def test_what_was_done_between_turns_is_on_the_next_turns_bill() -> None:
     assert read_turn(CLAUDE, ANSWER, VERSION, TOTAL).usage.unrecorded_usd == Decimal("0.05")
     assert reading.finish == CLAUDE.finish(ANSWER)
     assert reading.counter == CLAUDE.counter([REPORT, *ANSWER])
+
+
+def test_that_it_was_idle_changes_no_bill() -> None:
+    idle = {"type": "system", "subtype": "session_state_changed", "state": "idle"}
+    assert read_turn(CLAUDE, ANSWER, VERSION, TOTAL, between=[idle]) == read_turn(
+        CLAUDE, ANSWER, VERSION, TOTAL
+    )
 
 
 def test_a_turn_that_was_killed_leaves_what_was_before_it_to_a_later_total() -> None:

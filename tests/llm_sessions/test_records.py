@@ -21,7 +21,7 @@ from mcp_coder.llm_errors import (
 from mcp_coder.llm_events import Usage
 from mcp_coder.llm_providers.base import Agent, Entry, Finish, Outcome, TurnBegun, TurnFiles
 from mcp_coder.llm_requests import TurnRequest, new_request
-from mcp_coder.llm_sessions.records import WARM, Reading, ending_from, new_turn, request_of
+from mcp_coder.llm_sessions.records import WARM, CleanEvents, Reading, ending_from, new_turn, request_of
 from mcp_coder.llm_store.redact import Redactor
 from mcp_coder.llm_types import LLMResponseDict
 
@@ -166,31 +166,28 @@ READING = Reading(
 
 
 def ending_of(
-    response: LLMResponseDict | None = None, error: LLMError | None = None, reading: Reading = READING
+    response: LLMResponseDict | None = None,
+    error: LLMError | None = None,
+    reading: Reading = READING,
+    clean_events: CleanEvents | None = None,
+    **printed: Any,
 ) -> Any:
-    outcome = Outcome(entry=ENTRY, agent=AGENT, method="cli", events=({"type": "result", "result": SECRET},))
+    printed = printed or {"events": ({"type": "result", "result": SECRET},)}
     return ending_from(
-        outcome,
+        Outcome(entry=ENTRY, agent=AGENT, method="cli", **printed),
         ended_at=NOW,
         response=response,
         error=error,
         notices=["a notice"],
         reading=reading,
         redactor=REDACTOR,
+        clean_events=clean_events,
     )
 
 
 def test_what_an_agent_did_between_turns_is_kept_before_the_turn() -> None:
     report, answer = {"type": "result", "result": f"report {SECRET}"}, {"type": "result", "result": "answer"}
-    ending = ending_from(
-        Outcome(entry=ENTRY, agent=AGENT, method="cli", between=(report,), events=(answer,)),
-        ended_at=NOW,
-        response=RESPONSE,
-        error=None,
-        notices=[],
-        reading=READING,
-        redactor=REDACTOR,
-    )
+    ending = ending_of(RESPONSE, between=(report,), events=(answer,))
     assert [event["result"] for event in ending.events] == [f"report {REDACTOR.text(SECRET)[0]}", "answer"]
 
 
@@ -242,3 +239,56 @@ def test_an_answer_that_an_error_withheld_is_kept() -> None:
     ending = ending_of(error=PermissionDeniedError("denied", response=RESPONSE))
     assert (ending.state, ending.text) == ("failed", ending.response["text"])
     assert SECRET not in repr(ending)
+
+
+# --- events that were cleaned ahead
+
+
+class Counting(Redactor):
+    """A redactor that counts what it is asked to clean."""
+
+    asked = 0
+
+    def value(self, value: Any) -> tuple[Any, int]:
+        Counting.asked += 1
+        return super().value(value)
+
+
+def test_each_event_is_cleaned_once_and_in_its_place() -> None:
+    Counting.asked = 0
+    clean = CleanEvents(Counting(secrets=(SECRET,)))
+    events: list[dict[str, object]] = [{"at": number, "said": f"{number} {SECRET}"} for number in range(4)]
+    growing = events[:1]
+    clean.take(growing)
+    growing += events[1:3]
+    clean.take(growing)
+    clean.take(growing)
+    assert Counting.asked == 3
+    written, found = clean.all_of([events[3], *events[:3]])
+    assert (found, Counting.asked) == (4, 4)
+    assert [event["at"] for event in written] == [3, 0, 1, 2]
+    assert SECRET not in repr(written)
+    assert events[0]["said"] == f"0 {SECRET}"
+
+
+def test_what_holds_no_secret_is_the_very_event() -> None:
+    event = {"type": "system"}
+    (written,), found = CleanEvents(REDACTOR).all_of([event])
+    assert (written is event, found) == (True, 0)
+
+
+def test_an_ending_is_the_same_whether_its_events_were_cleaned_ahead_or_not() -> None:
+    events = ({"type": "assistant", "text": SECRET}, dict(RESPONSE["raw_response"]))
+    endings = []
+    for ahead in ((), events[:1], events):
+        clean = CleanEvents(REDACTOR)
+        clean.take(ahead)
+        endings.append(ending_of(RESPONSE, clean_events=clean, between=({"type": "user"},), events=events))
+    assert endings[0] == endings[1] == endings[2]
+    assert endings[0].redactions == 4
+    assert SECRET not in repr(endings[0])
+    # The raw response is one of the events: cleaned once, and a record of its own all the same.
+    assert endings[0].response is not None
+    raw = endings[0].response["raw_response"]
+    assert raw == endings[0].events[-1]
+    assert raw is not endings[0].events[-1]

@@ -20,6 +20,7 @@ from mcp_coder.llm_errors import (
 from mcp_coder.llm_events import SessionStarted, TurnEvent
 from mcp_coder.llm_requests import new_request
 from mcp_coder.llm_sessions import stores
+from mcp_coder.llm_sessions.records import CleanEvents
 from mcp_coder.llm_sessions.turn import project_of, record_turn
 from mcp_coder.llm_store import open_store
 from mcp_coder.llm_store.base import Store, TurnRecord
@@ -70,6 +71,19 @@ def test_the_journal_is_written_before_the_prompt_is_handed_over(fake: FakeClaud
     assert states == [["started"]]
     (turn,) = turns(store)
     assert (turn.state, turn.prompt, turn.text) == ("succeeded", "Hello", answer["text"])
+
+
+def test_what_is_made_ready_ahead_breaks_no_turn(
+    fake: FakeClaude, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_self: CleanEvents, _printed: object) -> None:
+        raise RecursionError("too deep")
+
+    monkeypatch.setattr(CleanEvents, "take", fail)
+    answer = record_turn(new_request("Hello", timeout=30), store=store)
+    (turn,) = turns(store)
+    assert (turn.state, turn.text) == ("succeeded", answer["text"])
+    assert [event["type"] for event in store.events(turn.turn_id)] == ["system", "assistant", "result"]
 
 
 def test_a_redactor_of_the_callers(fake: FakeClaude, store: Store) -> None:

@@ -258,6 +258,19 @@ def test_a_secret_of_key_and_text_together_is_none() -> None:
     assert Redactor(secrets=["Authorization: x y"]).value({"Authorization": "x y"})[1] == 0
 
 
+def test_what_stands_in_several_places_is_taken_out_of_each() -> None:
+    shared = [SECRET]
+    value = {"ids": shared, "a": shared, "b": {"again": shared}, "c": [shared, shared]}
+    redacted, count = Redactor(secrets=[SECRET]).value(value)
+    assert count == 4
+    assert redacted == {
+        "ids": [SECRET],
+        "a": ["[redacted]"],
+        "b": {"again": ["[redacted]"]},
+        "c": [["[redacted]"], ["[redacted]"]],
+    }
+
+
 def test_any_depth_will_do() -> None:
     value: object = SECRET
     for _ in range(10_000):

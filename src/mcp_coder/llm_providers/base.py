@@ -230,6 +230,10 @@ class Live(Protocol):
         """Wait for up to ``seconds`` for something new; return whether anything was printed meanwhile."""
 
     @property
+    def printed(self) -> Sequence[RawEvent]:
+        """What was printed of the turn so far; pieces of messages left out."""
+
+    @property
     def begun(self) -> bool:
         """Whether the agent has shown a sign of life since the prompt."""
 

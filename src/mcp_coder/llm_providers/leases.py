@@ -13,21 +13,19 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import os
 import socket
 import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from mcp_coder.llm_errors import LeaseWarning, SessionBusyError
 from mcp_coder.llm_places import private_directory, state_directory
-from mcp_coder.llm_providers.cards import Card, card_from_json, card_to_json
-from mcp_coder.llm_serialization import write_file_atomically
+from mcp_coder.llm_providers.card_files import CardFiles
+from mcp_coder.llm_providers.cards import Card
 
 __all__ = ["Lease", "lease_directory", "own_holder", "read_card"]
 
@@ -35,8 +33,13 @@ _POLL_SECONDS = 0.02
 _held: dict[str, tuple[int, FileLock]] = {}
 """Which thread of this process holds which lock: waiting for oneself would never end."""
 
+_spare: dict[str, FileLock] = {}
+"""Locks that were given back, for who takes them next: making one takes longer than taking it."""
+_MOST_SPARE = 64
+
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_held.clear)
+    os.register_at_fork(after_in_child=_spare.clear)
 
 
 def lease_directory(config_dir: str | None) -> str:
@@ -66,13 +69,9 @@ def lease_directory(config_dir: str | None) -> str:
 def read_card(directory: str, first_id: str) -> Card | None:
     """Return the card of a session without holding its lease; None without one.
 
-    Cards are replaced whole, so what is read is never torn; it may be old the next moment.
+    It may be old the next moment.
     """
-    try:
-        with open(os.path.join(directory, f"{first_id}.json"), "rb") as file:
-            return card_from_json(json.loads(file.read()))
-    except (OSError, ValueError):
-        return None
+    return CardFiles(directory, first_id).read()
 
 
 class Lease:
@@ -85,10 +84,14 @@ class Lease:
 
     def __init__(self, directory: str, first_id: str) -> None:
         self.first_id = first_id
-        self.waited = False
+        self.waited = self._given_back = False
         self._directory = directory
         self._path = os.path.join(directory, f"{first_id}.lock")
-        self._lock = _kernel_lock(self._path)
+        try:
+            self._lock = _spare.pop(self._path)
+        except KeyError:
+            self._lock = _kernel_lock(self._path)
+        self._card = CardFiles(directory, first_id)
 
     @classmethod
     def take(
@@ -117,34 +120,30 @@ class Lease:
 
     def card(self) -> Card | None:
         """Return the session's card as it is now; None without one."""
-        return read_card(self._directory, self.first_id)
+        return self._card.read()
 
     def write_card(self, card: Card) -> None:
-        """Replace the session's card: it outlives us, and after a power cut it is this one or the one before, whole.
-
-        Both are as good then: no agent is left that the card could tell of.
-        """
-        self._write(self.first_id, card)
+        """Replace the session's card; ``card_files`` says what it outlives."""
+        self._card.write(card)
 
     def write_alias(self, card: Card) -> None:
         """Let the session be found under what the agent calls it now, too."""
         alias = Card(first_id=card.first_id, native_id=card.native_id)
-        self._write(card.native_id, alias)
+        CardFiles(self._directory, card.native_id).write(alias)
 
     def remove_card(self) -> None:
         """Remove the session's card: there is no such session."""
-        with contextlib.suppress(OSError):
-            os.unlink(os.path.join(self._directory, f"{self.first_id}.json"))
-
-    def _write(self, name: str, card: Card) -> None:
-        data = json.dumps(card_to_json(card), indent=1).encode()
-        write_file_atomically(Path(self._directory, f"{name}.json"), data, sync_folder=False)
+        self._card.remove()
 
     def release(self) -> None:
         """Give the lease back. Calling it twice does no harm."""
-        if self._lock.is_locked:
-            _held.pop(self._path, None)
-            self._lock.release()
+        if self._given_back or not self._lock.is_locked:
+            return
+        self._given_back = True  # from here on the lock may be another lease's
+        _held.pop(self._path, None)
+        self._lock.release()
+        if len(_spare) < _MOST_SPARE:
+            _spare[self._path] = self._lock
 
     def _busy(self, waited: float) -> SessionBusyError:
         card = self.card()

@@ -33,6 +33,7 @@ from mcp_coder.llm_providers.descendants import (
     marked,
     started_since,
 )
+from mcp_coder.llm_providers.output_watch import watch_output
 
 if TYPE_CHECKING:
     import psutil
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
 __all__ = ["INTERRUPT_SECONDS", "Process", "boot_seconds", "live_processes", "run_briefly"]
 
 _POSIX = os.name == "posix"
-_SHORTEST_POLL, _LONGEST_POLL = 0.001, 0.02
 
 
 class Process:
@@ -60,12 +60,12 @@ class Process:
         self._closing = False
         # Reentrant, and a plain flag instead of an event: a signal handler may call stop_all() in mid-turn.
         self._stdin_lock, self._end_lock = threading.RLock(), threading.RLock()
-        self._ending = False
-        self.interrupted = False
-        """Set true when somebody outside asks for this turn to stop."""
+        self._ending = self._interrupted = False
         self.resting = False
         """Whether no turn is under way in it: it then ends by itself once its stdin is closed."""
         self.started_at = time.time()
+        self._identity: Mapping[str, object] | None = None
+        self._watch = watch_output(output, popen.pid)
         if _POSIX and popen.stdin is not None:
             os.set_blocking(popen.stdin.fileno(), False)
 
@@ -110,9 +110,11 @@ class Process:
         """The process id."""
         return self._popen.pid
 
-    def identity(self) -> dict[str, object]:
+    def identity(self) -> Mapping[str, object]:
         """Return what tells this process from every other, also after its id was used again."""
-        return identity_of(self.pid)
+        if self._identity is None:
+            self._identity = identity_of(self.pid)
+        return self._identity
 
     def exit_code(self) -> int | None:
         """Return how it exited (negative: the signal that ended it), or None while it runs."""
@@ -125,6 +127,8 @@ class Process:
         with self._stdin_lock:
             self._unsent += data
             self._push()
+        if self._unsent:
+            self.wake()  # whoever waits now does not wait for the pipe yet
 
     def close_input(self) -> None:
         """Close its stdin as soon as all data went through."""
@@ -154,21 +158,38 @@ class Process:
     def wait(self, seconds: float) -> bool:
         """Wait until it prints something or exits, at most ``seconds``; return whether it did.
 
-        Returns early, with False, when ``interrupted`` is true. The wait is a poll, since a file cannot be waited
-        for; it begins at a millisecond and grows to 20.
+        Returns early, with False, when it is ``interrupted``, or woken by ``wake``.
         """
-        until = time.monotonic() + seconds
-        pause = _SHORTEST_POLL
+        began = time.monotonic()
         while True:
             with self._stdin_lock:
                 self._push()
+                writable = self._stdin_number() if self._unsent else None
             if self._has_output() or self.exit_code() is not None:
                 return True
-            left = until - time.monotonic()
-            if left <= 0 or self.interrupted:
+            waited = time.monotonic() - began
+            if waited >= seconds or self._interrupted:
                 return False
-            time.sleep(min(pause, left))
-            pause = min(pause * 1.2, _LONGEST_POLL)
+            if self._watch.wait(seconds - waited, waited=waited, writable=writable):
+                return self._has_output() or self.exit_code() is not None
+
+    def wake(self) -> None:
+        """End the ``wait`` of one who waits now, or of the next."""
+        self._watch.wake()
+
+    def _stdin_number(self) -> int | None:
+        stdin = self._popen.stdin
+        return None if stdin is None or stdin.closed else stdin.fileno()
+
+    def interrupt(self) -> None:
+        """Ask for its turn to stop, from outside: whoever waits for it looks."""
+        self._interrupted = True
+        self.wake()
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether somebody outside asked for its turn to stop."""
+        return self._interrupted
 
     def _has_output(self) -> bool:
         return os.fstat(self._output.fileno()).st_size > self._output.tell()
@@ -249,6 +270,7 @@ class Process:
         descendants: dict[int, psutil.Process] = {}
         try:
             self.close_input()
+            self._watch.leave_output()
             self._ladder(over, grace, interrupt, descendants)
         finally:
             self._kill(descendants)
@@ -265,10 +287,12 @@ class Process:
     def close(self) -> None:
         """Let go of the output file, once everything was read."""
         self._output.close()
+        self._watch.close()
 
     def let_go(self) -> None:
         """Close our ends of it and leave it alone: for a forked child, whose parent's it is."""
         self._output.close()
+        self._watch.leave_to_parent()
         if self._popen.stdin is not None:
             with contextlib.suppress(OSError):
                 self._popen.stdin.close()
@@ -293,11 +317,9 @@ class Process:
 
     def _exits_within(self, seconds: float) -> bool:
         # Not Popen.wait(timeout): it looks every 50 ms only, and every turn ends here.
-        until = time.monotonic() + seconds
-        pause = _SHORTEST_POLL
-        while self.exit_code() is None and (left := until - time.monotonic()) > 0:
-            time.sleep(min(pause, left))
-            pause = min(pause * 1.2, _LONGEST_POLL)
+        began = time.monotonic()
+        while self.exit_code() is None and (waited := time.monotonic() - began) < seconds:
+            self._watch.wait_for_exit(seconds - waited, waited=waited)
         return self.exit_code() is not None
 
     def _send(self, number: int) -> None:

@@ -12,7 +12,7 @@ import dataclasses
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from mcp_coder.llm_errors import AgentError, InvalidRequestError, LLMError, SessionError
@@ -25,6 +25,7 @@ from mcp_coder.llm_providers.base import (
     Live,
     Outcome,
     Provider,
+    RawEvent,
     Stopped,
     TurnBegun,
     TurnEnded,
@@ -63,6 +64,7 @@ def run_turn(
     *,
     before_feed: Callable[[TurnBegun], None] | None = None,
     after_judge: Callable[[TurnEnded], None] | None = None,
+    as_printed: Callable[[Sequence[RawEvent]], None] | None = None,
     observe: Callable[[TurnEvent], None] | None = None,
     stop: Callable[[], bool] | None = None,
     agents: AgentSource | None = None,
@@ -75,6 +77,8 @@ def run_turn(
         request: what it is asked.
         before_feed: called when the agent is up and before it is given the prompt.
         after_judge: called when the turn is judged and before its answer is returned or its error raised.
+        as_printed: called now and then while the agent works, with all that it has printed of the turn by then: for
+            what can be done of ``after_judge`` while nobody waits for it.
         observe: is handed the turn's events as they come, in this thread.
         stop: asked ten times a second; true: the turn is stopped and raises ``InterruptedTurnError``.
         agents: where its agent comes from; None: it is started for this turn, and ends with it.
@@ -101,6 +105,7 @@ def run_turn(
             deadline,
             stop_asked,
             observe or _ignore,
+            as_printed or _ignore,
             agents or StartedForTurn(),
         )
         return turn.run(before_feed, after_judge)
@@ -117,7 +122,7 @@ def prepared(provider: Provider, request: TurnRequest) -> TurnRequest:
     return _with_absolute_paths(request)
 
 
-def _ignore(_event: TurnEvent) -> None:
+def _ignore(_happened: object) -> None:
     """Watch nothing."""
 
 
@@ -194,10 +199,11 @@ class _Turn:
         deadline: Deadline,
         stop: Callable[[], bool],
         observe: Callable[[TurnEvent], None],
+        as_printed: Callable[[Sequence[RawEvent]], None],
         agents: AgentSource,
     ) -> None:
         self._provider, self._request, self._agent, self._held = provider, request, agent, held
-        self._deadline, self._stop, self._observe = deadline, stop, observe
+        self._deadline, self._stop, self._observe, self._as_printed = deadline, stop, observe, as_printed
         self._agents = agents
         self._borrowed: Live | None = None
         """An agent that is kept between turns, until it is given back."""
@@ -385,6 +391,8 @@ class _Turn:
                 return ("inactivity", silence) if live.begun else ("startup", startup)
             if live.wait(min(left, quiet, _LOOK_SECONDS)):
                 last = time.monotonic()
+                if not live.over:
+                    self._as_printed(live.printed)
         # It may be over because it was stopped: by stop_all in a signal handler, in this very thread.
         return ("interrupted" if self._stop() else None), None
 

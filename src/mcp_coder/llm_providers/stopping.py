@@ -36,7 +36,7 @@ def stop_all() -> None:
     global _stops
     _stops += 1
     for process in live_processes():
-        process.interrupted = True
+        process.interrupt()
         if process.resting:
             process.close_input()  # it exits by itself
     until = time.monotonic() + _NOTICE_SECONDS

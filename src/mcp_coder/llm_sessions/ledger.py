@@ -22,23 +22,33 @@ if TYPE_CHECKING:
 __all__ = ["baseline_before", "read_turn", "recompute", "usage_of_session"]
 
 
-def baseline_before(store: Store, entry: Entry, source_id: str | None) -> dict[str, object]:
+def baseline_before(
+    store: Store,
+    entry: Entry,
+    source_id: str | None,
+    *,
+    newest_first: Iterator[TurnRecord] | None = None,
+) -> dict[str, object]:
     """Return what is known of the agent's running counters before a turn that is about to begin.
 
     Args:
         store: the record.
         entry: how the turn enters its session.
         source_id: the session that it forks, if it does.
+        newest_first: the turns of its session so far, where somebody reads them anyway; None: they are read here.
 
     Returns:
         What ``Provider.usage`` takes: ``counter``, ``contiguous``, ``forked``, ``first``, ``same_process``,
         ``earlier``.
     """
-    found, contiguous, earlier = _last_counters(store.turns(entry.first_id, newest_first=True))
+    turns = store.turns(entry.first_id, newest_first=True) if newest_first is None else newest_first
+    found, contiguous, earlier = _last_counters(turns, look_back=1 if entry.warm else _LOOK_BACK)
     parent_id = None if found is not None else source_id or _parent_of(store, entry.first_id)
     forked = parent_id is not None
     while found is None and parent_id is not None:
-        found, contiguous, earlier = _last_counters(store.turns(parent_id, newest_first=True))
+        found, contiguous, earlier = _last_counters(
+            store.turns(parent_id, newest_first=True), look_back=_LOOK_BACK
+        )
         parent_id = _parent_of(store, parent_id)
     begun = found is None and not forked and entry.begin is not None
     before: dict[str, object] = {
@@ -60,7 +70,7 @@ def _parent_of(store: Store, session_id: str) -> str | None:
 
 
 def _last_counters(
-    newest_first: Iterator[TurnRecord],
+    newest_first: Iterator[TurnRecord], *, look_back: int
 ) -> tuple[Mapping[str, object] | None, bool, list[Mapping[str, object]]]:
     """Return the counter of the last turn that has one, whether nothing was counted since, and those before it.
 
@@ -77,7 +87,7 @@ def _last_counters(
             earlier.append(turn.counter)
         elif found is None:
             contiguous = False  # it may have spent what a later total shows
-        if found is not None and looked >= _LOOK_BACK:
+        if found is not None and looked >= look_back:
             break
     return found, contiguous, earlier if kept else []
 
@@ -101,7 +111,7 @@ def read_turn(
     """
     counter = provider.counter(events)
     counted = events
-    if between and counter is not None:
+    if counter is not None and _did_something(provider, between):
         counted = (*between, *events)
         counter = provider.counter(counted)
     return Reading(
@@ -111,6 +121,12 @@ def read_turn(
         model=provider.main_model(events),
         finish=provider.finish(events),
     )
+
+
+def _did_something(provider: Provider, between: Sequence[RawEvent]) -> bool:
+    """Return whether a kept agent began or ended a turn of its own; mostly it only says that it is idle."""
+    finish = provider.finish(between)
+    return finish.begun or finish.answered
 
 
 def usage_of_session(store: Store | None, session_id: str) -> UsageRow:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from mcp_coder.llm_store.redact import Redactor
     from mcp_coder.llm_types import LLMResponseDict
 
-__all__ = ["WARM", "Reading", "ending_from", "new_turn", "request_of"]
+__all__ = ["WARM", "CleanEvents", "Reading", "ending_from", "new_turn", "request_of"]
 
 WARM = "warm"
 """Among the options of a journal: the agent is one that is kept between turns."""
@@ -128,6 +128,37 @@ def request_of(prompt: str, options: Mapping[str, object]) -> TurnRequest:
     )
 
 
+class CleanEvents:
+    """The events of a turn without what must not be written, each cleaned once, and as early as it is there.
+
+    Example::
+
+        clean = CleanEvents(redactor)
+        clean.take(events)  # while there is time
+        written, found = clean.all_of([*events, *later])
+    """
+
+    def __init__(self, redactor: Redactor) -> None:
+        self._redactor = redactor
+        self._done: dict[int, tuple[Mapping[str, object], Mapping[str, object], int]] = {}
+        """By the identity of an event, which it keeps alive: it, the same clean, and how much was taken out."""
+        self._taken = 0
+
+    def take(self, events: Sequence[Mapping[str, object]]) -> None:
+        """Clean those that are new in a list that grows."""
+        self.all_of(events[self._taken :])
+        self._taken = len(events)
+
+    def all_of(self, events: Sequence[Mapping[str, object]]) -> tuple[list[Mapping[str, object]], int]:
+        """Return these events clean, and how much was taken out of them."""
+        done = [self._done.get(id(event)) or self._cleaned(event) for event in events]
+        return [clean for _, clean, _ in done], sum(found for _, _, found in done)
+
+    def _cleaned(self, event: Mapping[str, object]) -> tuple[Mapping[str, object], Mapping[str, object], int]:
+        done = self._done[id(event)] = (event, *self._redactor.value(event))
+        return done
+
+
 def ending_from(
     outcome: Outcome,
     *,
@@ -137,25 +168,30 @@ def ending_from(
     notices: Sequence[str],
     reading: Reading,
     redactor: Redactor,
+    clean_events: CleanEvents | None = None,
 ) -> TurnEnding:
-    """Return how a turn ended, without what must not be written."""
-    answer = response or (error.response if error is not None else None)
+    """Return how a turn ended, without what must not be written; ``clean_events`` has what was done of that already."""
+    answer = cast("LLMResponseDict | None", response or (error.response if error is not None else None))
+    clean_events = clean_events or CleanEvents(redactor)
+    events, in_events = clean_events.all_of([*outcome.between, *outcome.events])
+    raws, in_raws = clean_events.all_of([_raw_response(answer, outcome)] if answer else [])
     kept = {
-        "answer": answer,
+        "answer": {**answer, "raw_response": None} if answer else None,
         "error": None if error is None else _error(error),
-        "events": [*outcome.between, *outcome.events],
         "notices": list(notices),
     }
     clean, redactions = redactor.value(kept)
     written = cast("dict[str, object]", clean)
     stored = cast("LLMResponseDict | None", written["answer"])
+    if stored is not None:
+        stored = {**stored, "raw_response": dict(raws[0])}
     return TurnEnding(
         state=_state(error),
         ended_at=ended_at,
         text="" if stored is None else stored["text"],
         response=stored,
         error=cast("Mapping[str, object] | None", written["error"]),
-        events=cast("Sequence[Mapping[str, object]]", written["events"]),
+        events=events,
         usage=reading.usage,
         reading=reading.version,
         model=reading.model,
@@ -163,8 +199,14 @@ def ending_from(
         point=reading.finish.point if reading.finish.answered else None,
         counter=reading.counter,
         notices=tuple(cast("list[str]", written["notices"])),
-        redactions=redactions,
+        redactions=redactions + in_events + in_raws,
     )
+
+
+def _raw_response(answer: LLMResponseDict, outcome: Outcome) -> Mapping[str, object]:
+    """Return an answer's raw response: where it is one of the events, that very one, which was cleaned already."""
+    raw = answer["raw_response"]
+    return next((event for event in reversed(outcome.events) if event == raw), raw)
 
 
 def _state(error: LLMError | None) -> str:

@@ -9,9 +9,10 @@ take is a warning, what a named store cannot take is a ``StoreError`` that has t
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,7 @@ from mcp_coder.llm_providers import provider_named
 from mcp_coder.llm_providers.run import prepared, run_turn
 from mcp_coder.llm_providers.turn_files import keep_for_record, recorded
 from mcp_coder.llm_sessions.ledger import baseline_before, read_turn
-from mcp_coder.llm_sessions.records import ending_from, new_turn
+from mcp_coder.llm_sessions.records import CleanEvents, ending_from, new_turn
 from mcp_coder.llm_sessions.recovery import settle_left_turns, settle_turn
 from mcp_coder.llm_sessions.redaction import new_redactor
 from mcp_coder.llm_sessions.stores import chosen_store, not_recorded
@@ -75,6 +76,7 @@ def record_turn(
                 request,
                 before_feed=recorder.begin if recorder else None,
                 after_judge=recorder.end if recorder else None,
+                as_printed=recorder.work_ahead if recorder else None,
                 observe=watching,
                 stop=stop,
                 agents=agents,
@@ -111,6 +113,7 @@ class _Recorder:
     ) -> None:
         self._provider, self._store, self._redactor = provider, store, redactor
         self._named, self._redact = named, redact
+        self._clean_events = CleanEvents(redactor)
         self._open: TurnRecord | None = None
         """The journal of this turn, as long as it has not ended."""
         self.usage: Usage | None = None
@@ -134,13 +137,14 @@ class _Recorder:
     def _journal(self, begun: TurnBegun) -> TurnRecord:
         session_id, directory = begun.entry.first_id, begun.files.directory
         settle_left_turns(self._store, self._provider, session_id)
+        newest, before = itertools.tee(_newest_first(self._store, session_id))  # read once for both
         turn = new_turn(
             begun,
             started_at=datetime.now(UTC),
             host=socket.gethostname(),
             project=project_of(begun.entry.cwd),
-            carried=_carried(self._store, begun),
-            baseline=baseline_before(self._store, begun.entry, begun.source_id),
+            carried=_carried(newest, begun),
+            baseline=baseline_before(self._store, begun.entry, begun.source_id, newest_first=before),
             redactor=self._redactor,
             redact=self._redact,
         )
@@ -152,6 +156,14 @@ class _Recorder:
             self._store.discard_turn(turn.turn_id)
             raise
         return record
+
+    # --- while it works
+
+    def work_ahead(self, printed: Sequence[Mapping[str, object]]) -> None:
+        """Make ready to be written what was printed so far; where it fails, it does so again in ``end``."""
+        if self._open is not None:
+            with contextlib.suppress(Exception):
+                self._clean_events.take(printed)
 
     # --- when it is judged
 
@@ -186,6 +198,7 @@ class _Recorder:
                 between=outcome.between,
             ),
             redactor=self._redactor,
+            clean_events=self._clean_events,
         )
         self._store.end_turn(turn.turn_id, ending)
         self.usage = ending.usage
@@ -221,13 +234,19 @@ def _was_refused(provider: Provider, ended: TurnEnded) -> bool:
     return isinstance(ended.error, SessionNotFoundError) or provider.refused_entry(ended.outcome) is not None
 
 
-def _carried(store: Store, begun: TurnBegun) -> list[str]:
+def _newest_first(store: Store, session_id: str) -> Iterator[TurnRecord]:
+    """Yield a session's turns; mostly nobody asks for more than the last, and a page takes three times as long."""
+    yield from store.turns(session_id, newest=1, newest_first=True)
+    yield from itertools.islice(store.turns(session_id, newest_first=True), 1, None)
+
+
+def _carried(newest_first: Iterator[TurnRecord], begun: TurnBegun) -> list[str]:
     """Return the turns since the last finished one: their prompts are still in the agent's history."""
     entry = begun.entry
     if entry.resume is None or entry.fork or entry.resume_at is not None:
         return []
     found: list[str] = []
-    for turn in store.turns(entry.first_id, newest_first=True):
+    for turn in newest_first:
         if turn.state == "succeeded":
             break
         found.append(turn.turn_id)

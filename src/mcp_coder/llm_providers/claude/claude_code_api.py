@@ -177,6 +177,7 @@ class ApiLive(ClaudeLive):
         """Leave reading to this thread."""
         greeter, self._greeter = self._greeter, None
         if greeter is not None:
+            self._process.wake()
             greeter.join()
 
     @property
@@ -205,8 +206,6 @@ class ApiLive(ClaudeLive):
         """Make ready for a turn, as of the program; what the SDK said before is none of it."""
         self._stop_greeting()
         super().begin(request, entry=entry, files=files, observe=observe)
-        if self._between:
-            self._conversation.digest()
         self._conversation.messages.clear()
 
     @property
@@ -379,6 +378,8 @@ class _Mailbox:
         self._messages: collections.deque[dict[str, Any] | None] = collections.deque()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._news: asyncio.Event | None = None
+        self._told = False
+        """Whether the reader knows that there is something: telling it wakes another thread."""
 
     def open(self, loop: asyncio.AbstractEventLoop) -> None:
         """Say in which loop they are read; called there."""
@@ -390,7 +391,8 @@ class _Mailbox:
         with self._lock:
             self._messages.append(message)
             loop, news = self._loop, self._news
-        if loop is not None and news is not None:
+            told, self._told = self._told, loop is not None
+        if loop is not None and news is not None and not told:
             with contextlib.suppress(RuntimeError):  # it has ended already
                 loop.call_soon_threadsafe(news.set)
 
@@ -402,6 +404,7 @@ class _Mailbox:
             with self._lock:
                 if self._messages:
                     return self._messages.popleft()
+                self._told = False
             await self._news.wait()
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mcp_coder.llm_errors import AgentNotFoundError
@@ -71,6 +71,8 @@ class ClaudeLive:
         self._between: list[RawEvent] = []
         self._errors_before = 0
         self._interrupts = 0
+        self._quiet = kept
+        """Whether nothing that it started in an earlier turn can still be at work."""
         self._new_turn(request, entry, files, _ignore)
 
     def _new_turn(
@@ -78,7 +80,7 @@ class ClaudeLive:
     ) -> None:
         self._request, self._entry, self._files, self._observe = request, entry, files, observe
         prompt_id = self._prompt_id = files.turn_id if self.kept else None
-        self._tracker = TurnTracker(prompt_id=prompt_id)
+        self._tracker = TurnTracker(prompt_id=prompt_id, quiet=self._quiet)
         self._teller = EventTeller(wait_for_echo=prompt_id)
         self._events: list[RawEvent] = []
         self._unread: list[str] = []
@@ -190,8 +192,9 @@ class ClaudeLive:
         Raises:
             OSError: it cannot; the program is of no use any more.
         """
-        self._process.move_output(self._own_files.output)
         self._observe, self._between = _ignore, []
+        self._quiet = self._tracker.quiet
+        self._process.move_output(self._own_files.output)
         self._process.resting = True
 
     @property
@@ -205,10 +208,10 @@ class ClaudeLive:
         while True:
             for line in self._process.read_lines():
                 event = event_in(line)
-                if event is not None and not is_delta(event):
+                if event is not None and event.get("type") in _CONTROL:
                     self._forward(event)
-                    if event.get("type") not in _CONTROL:
-                        self._between.append(event)
+                elif event is not None and not is_delta(event):
+                    self._between.append(event)
             if not self._process.rest() or time.monotonic() > until:
                 return
             self._process.wait(_LINE_SECONDS)
@@ -242,6 +245,11 @@ class ClaudeLive:
         happened = self._process.wait(seconds)
         self._read()
         return happened
+
+    @property
+    def printed(self) -> Sequence[RawEvent]:
+        """What it has printed of the turn so far; pieces of messages left out."""
+        return self._events
 
     @property
     def begun(self) -> bool:

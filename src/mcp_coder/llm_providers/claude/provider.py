@@ -26,7 +26,7 @@ from mcp_coder.llm_providers.claude.claude_executable_finder import locate_claud
 from mcp_coder.llm_providers.claude.command import check_command, child_environment
 from mcp_coder.llm_providers.claude.live import ClaudeLive
 from mcp_coder.llm_providers.claude.parse import read_output
-from mcp_coder.llm_providers.claude.transcripts import config_dir, find_transcript, home_directory
+from mcp_coder.llm_providers.claude.transcripts import config_dir, home_directory, transcript_size
 from mcp_coder.llm_providers.claude.turn_end import own_events
 from mcp_coder.llm_providers.claude.versions import lacking
 from mcp_coder.llm_providers.deadline import Deadline
@@ -102,12 +102,8 @@ class ClaudeProvider:
 
         Not its time: that changes too when the program is only started on it.
         """
-        path = find_transcript(agent.config_dir, native_id) if agent.config_dir else None
-        try:
-            state = path.stat() if path else None
-        except OSError:
-            return None
-        return str(state.st_size) if state else None
+        size = transcript_size(agent.config_dir, native_id) if agent.config_dir else None
+        return None if size is None else str(size)
 
     def read_events(self, output: bytes) -> tuple[RawEvent, ...]:
         """Return the events of an output file that somebody else's turn left."""

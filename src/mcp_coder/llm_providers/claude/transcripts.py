@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 import struct
 import unicodedata
 from collections.abc import Iterator, Mapping
@@ -25,6 +26,7 @@ __all__ = [
     "home_directory",
     "newest_session",
     "read_transcript",
+    "transcript_size",
     "write_transcript",
 ]
 
@@ -73,10 +75,36 @@ def config_dir(env: Mapping[str, str]) -> str | None:
 
 def find_transcript(config_dir: str, native_id: str) -> Path | None:
     """Return the session's transcript, the newest if there are several; None if there is none that can be seen."""
+    found = _newest_of(config_dir, native_id)
+    return None if found is None else Path(found[0])
+
+
+def transcript_size(config_dir: str, native_id: str) -> int | None:
+    """Return how many bytes the session's transcript has; None if there is none that can be seen."""
+    found = _newest_of(config_dir, native_id)
+    return None if found is None else found[1].st_size
+
+
+def _newest_of(config_dir: str, native_id: str) -> tuple[str, os.stat_result] | None:
     if not _NATIVE_ID.match(native_id):
         return None
-    found = [path / f"{native_id}.jsonl" for path in _entries(Path(config_dir, "projects"))]
-    return max(filter(_has_content, found), key=_modified, default=None)
+    # Texts, not paths, and one look at each: every turn looks four times, at each project of the user's.
+    projects = os.path.join(config_dir, "projects")
+    try:
+        places = [os.path.join(projects, name, f"{native_id}.jsonl") for name in os.listdir(projects)]
+    except OSError:
+        return None
+    found = [(place, state) for place in places if (state := _state_of(place)) is not None]
+    return max(found, key=lambda each: each[1].st_mtime_ns, default=None)
+
+
+def _state_of(path: str) -> os.stat_result | None:
+    """Return the state of a file with something in it, or None: the program cannot resume an empty one."""
+    try:
+        state = os.stat(path)
+    except OSError:
+        return None
+    return state if stat.S_ISREG(state.st_mode) and state.st_size > 0 else None
 
 
 def read_transcript(config_dir: str, native_id: str) -> bytes | None:
@@ -119,7 +147,7 @@ def newest_session(config_dir: str, cwd: str) -> str | None:
 
 def _is_session(path: Path) -> bool:
     """Say whether it is a session's own transcript; those of sub-agents have names of another form."""
-    return _UUID.match(path.stem) is not None and _has_content(path)
+    return _UUID.match(path.stem) is not None and _state_of(str(path)) is not None
 
 
 def _entries(directory: Path) -> Iterator[Path]:
@@ -127,14 +155,6 @@ def _entries(directory: Path) -> Iterator[Path]:
         yield from directory.iterdir()
     except OSError:
         return
-
-
-def _has_content(path: Path) -> bool:
-    """Say whether it is a file with something in it: the program cannot resume an empty one."""
-    try:
-        return path.is_file() and path.stat().st_size > 0
-    except OSError:
-        return False
 
 
 def _modified(path: Path) -> int:
