@@ -7,15 +7,12 @@ for. An agent whose events nobody here can read has no calls.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping
-from importlib import import_module
+from collections.abc import Iterable, Mapping
 
-from mcp_coder.llm_events import ToolFinished, ToolStarted, TurnEvent
+from mcp_coder.llm_events import ToolFinished, ToolStarted
+from mcp_coder.llm_providers import told_of
 
 __all__ = ["ToolCall", "tool_calls"]
-
-_READERS = {"claude": ("mcp_coder.llm_providers.claude.telling", "told_in")}
-"""Provider -> where the function is that reads its raw events. To add an agent, add its row."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -35,13 +32,7 @@ class ToolCall:
 
 def tool_calls(provider: str, events: Iterable[Mapping[str, object]]) -> tuple[ToolCall, ...]:
     """Return the calls of tools in a turn, those of its sub-agents among them, in the order in which they began."""
-    if provider not in _READERS:
-        return ()
-    module, name = _READERS[provider]
-    read: Callable[[Iterable[Mapping[str, object]]], Iterable[TurnEvent]] = getattr(
-        import_module(module), name
-    )
-    told = list(read(events))
+    told = list(told_of(provider, events))
     failed = {each.call_id for each in told if isinstance(each, ToolFinished) and each.is_error}
     return tuple(_call(each, failed) for each in told if isinstance(each, ToolStarted))
 

@@ -12,13 +12,12 @@ import contextlib
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from importlib import import_module
 from pathlib import Path
 from typing import BinaryIO, Literal
 
 from mcp_coder._version import __version__
 from mcp_coder.llm_errors import InvalidRequestError, SessionNotFoundError, StoreError
-from mcp_coder.llm_events import TurnEvent
+from mcp_coder.llm_providers import told_of
 from mcp_coder.llm_sessions.import_sources import ToImport, examined
 from mcp_coder.llm_sessions.importing import Importer, ImportReport
 from mcp_coder.llm_sessions.redaction import new_redactor
@@ -213,22 +212,7 @@ def _markdown(export: _Export) -> Iterator[bytes]:
     for session in export.sessions():
         yield session_heading(session).encode()
         for whole in export.turns(session.session_id):
-            yield turn_section(whole.turn, _told(whole)).encode()
-
-
-_READERS = {"claude": ("mcp_coder.llm_providers.claude.telling", "told_in")}
-"""Provider -> where the function is that reads its raw events. To add an agent, add its row."""
-
-
-def _told(whole: WholeTurn) -> Iterator[TurnEvent]:
-    """Return what a watcher would have been told of a turn."""
-    if whole.turn.provider not in _READERS:
-        return
-    module, name = _READERS[whole.turn.provider]
-    read: Callable[[Iterable[Mapping[str, object]]], Iterable[TurnEvent]] = getattr(
-        import_module(module), name
-    )
-    yield from read(whole.events)
+            yield turn_section(whole.turn, told_of(whole.turn.provider, whole.events)).encode()
 
 
 EXPORT_FORMATS: Mapping[str, Callable[[_Export], Iterator[bytes]]] = {"jsonl": _jsonl, "markdown": _markdown}
