@@ -270,15 +270,13 @@ def _decoded(data: bytes, where: str) -> str:
         raise json.JSONDecodeError(f"{where}Not {encoding} ({exc.reason})", before, len(before)) from exc
 
 
-def write_file_atomically(
-    path: Path | str, data: bytes, *, sync_file: bool = True, sync_folder: bool = True
-) -> None:
+def write_file_atomically(path: Path | str, data: bytes, *, sync_folder: bool = True) -> None:
     """Write ``data`` to ``path`` so that a reader, or a crash, sees the old file or the new one, whole.
 
     The new file is on disk, not only in memory, when this returns; without ``sync_folder`` a machine that loses its
-    power may be left with the old one, without ``sync_file`` with an empty one, too. It is 0600, missing folders are
-    made 0700, whatever the umask. A link stays, and what it points to is written. A device or a pipe
-    (``/dev/stdout``) is written to, never replaced. Of writers at the same time the last one wins.
+    power may be left with the old one. It is 0600, missing folders are made 0700, whatever the umask. A link stays,
+    and what it points to is written. A device or a pipe (``/dev/stdout``) is written to, never replaced. Of writers at
+    the same time the last one wins.
 
     Raises:
         OSError: it could not be written; an old file is as it was, and no part of a new one is left.
@@ -286,7 +284,6 @@ def write_file_atomically(
     if _is_no_file(path):
         Path(path).write_bytes(data)
         return
-    # Texts, not paths: two cards are written in each turn.
     target = os.path.realpath(path)
     folder = os.path.dirname(target)
     if not os.path.isdir(folder):
@@ -294,7 +291,7 @@ def write_file_atomically(
     # Not made from the target's name, which may be as long as a name can be.
     temporary = os.path.join(folder, f".mcp_coder-{os.urandom(8).hex()}.tmp")
     try:
-        _write_new_file(temporary, data, sync=sync_file)
+        _write_new_file(temporary, data)
         os.replace(temporary, target)
     except BaseException as exc:
         with contextlib.suppress(OSError):
@@ -314,14 +311,12 @@ def _is_no_file(path: Path | str) -> bool:
         return False
 
 
-def _write_new_file(path: str, data: bytes, *, sync: bool) -> None:
-    number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with open(number, "wb") as file:
-        os.fchmod(number, 0o600)  # an odd umask takes bits away from the owner as well
+def _write_new_file(path: str, data: bytes) -> None:
+    with open(path, "xb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
+        os.chmod(path, 0o600)  # an odd umask takes bits away from the owner as well
         file.write(data)
         file.flush()
-        if sync:
-            os.fsync(number)
+        os.fsync(file.fileno())
 
 
 def _make_folder(folder: Path) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
+import resource
+import signal
 import threading
 from pathlib import Path
 from typing import Any
@@ -111,6 +114,12 @@ def test_one_that_was_written_without_a_number_is_read(files: CardFiles, tmp_pat
     assert again(tmp_path) == AT_WORK
 
 
+def test_an_alias_that_leads_elsewhere_now_outlives_a_power_cut(files: CardFiles, tmp_path: Path) -> None:
+    for first_id in ("one", "two"):
+        files.write(Card(first_id=first_id, native_id=ID))
+    assert power_cut(tmp_path) == Card(first_id="two", native_id=ID)
+
+
 def test_removed_it_is_gone_and_can_be_written_anew(files: CardFiles, tmp_path: Path) -> None:
     files.remove()
     for card in (BEGUN, AT_WORK):
@@ -140,17 +149,43 @@ def test_what_is_left_of_a_longer_card_is_not_read(files: CardFiles, tmp_path: P
     assert again(tmp_path) == AT_WORK
 
 
-def test_a_card_that_is_half_old_is_none(files: CardFiles, tmp_path: Path) -> None:
-    for card in (
-        BEGUN,
-        dataclasses.replace(AT_WORK, turn_id="t1"),
-        dataclasses.replace(AT_WORK, turn_id="t2"),
-    ):
+def test_where_the_last_card_is_torn_the_one_before_it_holds(files: CardFiles, tmp_path: Path) -> None:
+    cards = [BEGUN, *(dataclasses.replace(AT_WORK, turn_id=f"t{number}") for number in range(1, 6))]
+    for card in cards:
         files.write(card)
     file = tmp_path / f"{ID}.now"
-    assert b'"t2"' in file.read_bytes()
-    file.write_bytes(file.read_bytes().replace(b'"t2"', b'"t1"'))
-    assert again(tmp_path) == BEGUN
+    assert b'"t5"' in file.read_bytes()
+    file.write_bytes(file.read_bytes().replace(b'"t5"', b'"t3"'))
+    assert again(tmp_path) == cards[-2]
+
+
+def test_a_card_that_is_too_long_to_be_written_over_is_replaced_whole(
+    files: CardFiles, tmp_path: Path
+) -> None:
+    files.write(BEGUN)
+    for directory in ("/d" * 5000, "/d", "/d" * 4500):
+        card = dataclasses.replace(AT_WORK, directory=directory)
+        files.write(card)
+        assert again(tmp_path) == card
+
+
+def test_where_the_disk_takes_no_more_the_card_before_holds(files: CardFiles, tmp_path: Path) -> None:
+    for card in (BEGUN, AT_WORK, ANSWERED, AT_WORK):
+        files.write(card)
+    last = dataclasses.replace(ANSWERED, finished=9)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    old = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        for most in (0, 100, 8192 + 100):
+            resource.setrlimit(resource.RLIMIT_FSIZE, (most, limits[1]))
+            for _ in range(2):
+                with contextlib.suppress(OSError):
+                    files.write(last)
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+            assert again(tmp_path) in (AT_WORK, last)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, old)
 
 
 def test_readers_see_whole_cards_while_it_is_written(files: CardFiles, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from mcp_coder.llm_errors import LeaseWarning, SessionBusyError
+from mcp_coder.llm_providers import leases
 from mcp_coder.llm_providers.cards import Card
 from mcp_coder.llm_providers.leases import Lease, lease_directory, own_holder, read_card
 
@@ -189,6 +190,15 @@ def test_giving_back_twice_takes_nothing_from_the_next_holder(directory: str) ->
     second.release()
     second.release()
     Lease.take(directory, SESSION, wait=0).release()
+
+
+def test_of_many_sessions_the_last_ones_locks_are_used_again(directory: str) -> None:
+    for number in range(leases._MOST_SPARE + 5):
+        Lease.take(directory, f"session-{number}", wait=0).release()
+    assert len(leases._spare) == leases._MOST_SPARE
+    last = os.path.join(directory, f"session-{number}.lock")
+    spare = leases._spare[last]
+    assert Lease.take(directory, f"session-{number}", wait=0)._lock is spare
 
 
 def test_cards_are_kept_beside_the_lock(directory: str) -> None:

@@ -178,6 +178,30 @@ def _open_descriptors() -> set[int]:
 
 
 @needs_the_kernel
+def test_what_nobody_closes_is_given_back_all_the_same(tmp_path: Path) -> None:
+    made = Watched(tmp_path / "output", watch_output)
+    before = _open_descriptors()
+    made.exit()
+    made.program.wait()
+    del made.watch
+    assert len(before - _open_descriptors()) >= 3
+
+
+@needs_the_kernel
+def test_once_closed_no_watch_is_taken_back(told: Watched, tmp_path: Path) -> None:
+    other = Watched(tmp_path / "other", watch_output)
+    told.watch.close()
+    heir = Watched(tmp_path / "heir", watch_output)  # has the numbers of the one that was closed
+    told.watch.leave_output()
+    heir.print()
+    began = time.monotonic()
+    heir.watch.wait(0.05)
+    assert time.monotonic() - began < 0.04
+    for each in (heir, other):
+        each.close()
+
+
+@needs_the_kernel
 def test_a_forked_child_gives_its_copies_back_whatever_other_threads_did(told: Watched) -> None:
     held, done = threading.Event(), threading.Event()
 
@@ -189,9 +213,9 @@ def test_a_forked_child_gives_its_copies_back_whatever_other_threads_did(told: W
     holding = threading.Thread(target=hold)
     holding.start()
     held.wait(LONGEST)
-    before = _open_descriptors()
     child = os.fork()
     if child == 0:
+        before = _open_descriptors()
         told.watch.leave_to_parent()
         os._exit(len(before - _open_descriptors()))
     done.set()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import os
 import shutil
@@ -29,7 +30,7 @@ from mcp_coder.llm_events import Notice, TurnEvent
 from mcp_coder.llm_providers.base import Capabilities, TurnBegun, TurnEnded
 from mcp_coder.llm_providers.cards import Card
 from mcp_coder.llm_providers.claude.provider import ClaudeProvider
-from mcp_coder.llm_providers.leases import lease_directory, read_card
+from mcp_coder.llm_providers.leases import Lease, lease_directory, read_card
 from mcp_coder.llm_providers.run import run_turn
 from mcp_coder.llm_providers.sessions import named_session_id
 from mcp_coder.llm_providers.stopping import stop_all
@@ -279,6 +280,28 @@ def test_an_answer_is_not_lost_to_a_card_that_cannot_be_written(fake_claude: Fak
     settled = card_of(session)
     assert settled is not None
     assert settled.finished == 3
+
+
+def test_where_somebody_went_on_by_hand_the_old_point_is_none_any_more(fake_claude: FakeClaude) -> None:
+    session = str(ask()["session_id"])
+    before = card_of(session)
+    assert before is not None
+    assert before.point is not None
+    lease = Lease.take(lease_directory(os.path.realpath(os.environ["CLAUDE_CONFIG_DIR"])), session, wait=0)
+    lease.write_card(dataclasses.replace(before, fingerprint="another"))
+    lease.release()
+    cards: list[Card | None] = []
+    request = new_request("again", session_id=session)
+    transcript = Path(os.environ["CLAUDE_CONFIG_DIR"], "projects", "-p", f"{session}.jsonl")
+    transcript.parent.mkdir(parents=True)
+    transcript.write_text("{}\n")
+    run_turn(PROVIDER, request, before_feed=lambda _: cards.append(card_of(session)))
+    (at_work,) = cards
+    assert at_work is not None
+    assert (at_work.point, at_work.origin) == (None, session)
+    after = card_of(session)
+    assert after is not None
+    assert after.point is not None
 
 
 def test_a_card_that_cannot_be_written_before_the_prompt_stops_the_turn(fake_claude: FakeClaude) -> None:

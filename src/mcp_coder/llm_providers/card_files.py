@@ -3,12 +3,12 @@
 ``<first id>.json`` is on the disk itself once it is written, and replaced whole. That is done where something changes
 which nothing else could tell after a power cut: what the agent calls the session, where it runs, whether there is
 anything to go on from. ``<first id>.now`` is the card after any other change, and while a turn is under way: a line
-with its checksum, written over the one before. That takes a tenth of the time of a new file, let alone of one that is
-waited for, and is done twice in every turn. It outlives us, but it may not outlive the machine's power. What is left
-then is an earlier card, whose fingerprint shows that the session has gone on since; the next turn does as if somebody
-had gone on by hand.
+with its checksum, written over the one before the last. That takes a tenth of the time of a new file, let alone of one
+that is waited for, and is done twice in every turn. It outlives us, but it may not outlive the machine's power. What is
+left then is an earlier card, whose fingerprint shows that the session has gone on since; the next turn does as if
+somebody had gone on by hand.
 
-Write them under the session's lease only; reading takes none.
+Write them under the session's lease only (an alias, which nobody changes again, needs none); reading takes none.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ from mcp_coder.llm_serialization import write_file_atomically
 __all__ = ["CardFiles"]
 
 _LASTING, _NOW = ".json", ".now"
+_PLACES, _PLACE_BYTES = 2, 8192
+"""A card in ``.now`` is written over the one before the last, so that the last holds until it is there, whole."""
 _SERIAL = "serial"
 
 
@@ -46,9 +48,9 @@ class CardFiles:
 
     def read(self) -> Card | None:
         """Return the card as it is now; None without one."""
-        told = _told_in(_text_in(self._base + _LASTING)), _told_in(_text_of_now(self._base + _NOW))
-        self._serial = max(map(_serial_of, told))
-        self._lasting = _must_last(told[0])
+        lasting = _told_in(_text_in(self._base + _LASTING))
+        told = [lasting, *map(_told_in, _texts_of_now(self._base + _NOW))]
+        self._serial, self._lasting = max(map(_serial_of, told)), _must_last(lasting)
         newest_first = sorted(told, key=_serial_of, reverse=True)
         return next(filter(None, map(_card_in, newest_first)), None)
 
@@ -64,11 +66,11 @@ class CardFiles:
         told = card_to_json(card)
         lasts = not card.agent and _must_last(told) != self._lasting
         data = json.dumps({**told, _SERIAL: serial}).encode()
-        if lasts:
+        if lasts or not _fits(data):
             write_file_atomically(self._base + _LASTING, data, sync_folder=False)
             self._lasting = _must_last(told)
         else:
-            _write_over(self._base + _NOW, data)
+            _write_over(self._base + _NOW, serial % _PLACES, data)
         self._serial = serial
 
     def remove(self) -> None:
@@ -108,26 +110,29 @@ def _text_in(path: str) -> bytes:
         return b""
 
 
-_LOOKS = 3
-"""Whoever reads a line just while it is written over looks again; a write takes microseconds."""
+def _texts_of_now(path: str) -> list[bytes]:
+    """Return what stands whole in the places of a file."""
+    data = _text_in(path)
+    lines = (data[at : at + _PLACE_BYTES].partition(b"\n")[0] for at in range(0, len(data), _PLACE_BYTES))
+    parts = (line.partition(b" ") for line in lines)
+    return [text for checksum, _, text in parts if text and checksum == _checksum(text)]
 
 
-def _text_of_now(path: str) -> bytes:
-    for _ in range(_LOOKS):
-        checksum, _, text = _text_in(path).partition(b"\n")[0].partition(b" ")
-        if not text or checksum == _checksum(text):
-            break
-    else:
-        return b""
-    return text
+def _fits(text: bytes) -> bool:
+    return len(_line(text)) <= _PLACE_BYTES
 
 
-def _write_over(path: str, text: bytes) -> None:
-    line = b"%b %b\n" % (_checksum(text), text)  # what is left behind it of a longer one is not read
-    number = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
+def _line(text: bytes) -> bytes:
+    return b"%b %b\n" % (_checksum(text), text)  # what is left behind it of a longer one is not read
+
+
+def _write_over(path: str, place: int, text: bytes) -> None:
+    line = _line(text)
+    number = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         if not os.fstat(number).st_size:
-            os.fchmod(number, 0o600)  # an odd umask takes bits away from the owner as well
+            os.chmod(path, 0o600)  # an odd umask takes bits away from the owner as well
+        os.lseek(number, place * _PLACE_BYTES, os.SEEK_SET)
         if os.write(number, line) != len(line):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
     finally:
@@ -143,4 +148,4 @@ def _must_last(told: _Told) -> object:
     return [told.get(name) for name in _LASTING_FIELDS], bool(told.get("finished"))
 
 
-_LASTING_FIELDS = ("native_id", "cwd", "config_dir", "origin", "origin_point", "failed")
+_LASTING_FIELDS = ("first_id", "native_id", "cwd", "config_dir", "origin", "origin_point", "failed")

@@ -128,8 +128,12 @@ class Lease:
 
     def write_alias(self, card: Card) -> None:
         """Let the session be found under what the agent calls it now, too."""
-        alias = Card(first_id=card.first_id, native_id=card.native_id)
-        CardFiles(self._directory, card.native_id).write(alias)
+        alias, files = (
+            Card(first_id=card.first_id, native_id=card.native_id),
+            CardFiles(self._directory, card.native_id),
+        )
+        if files.read() != alias:
+            files.write(alias)
 
     def remove_card(self) -> None:
         """Remove the session's card: there is no such session."""
@@ -142,8 +146,10 @@ class Lease:
         self._given_back = True  # from here on the lock may be another lease's
         _held.pop(self._path, None)
         self._lock.release()
-        if len(_spare) < _MOST_SPARE:
-            _spare[self._path] = self._lock
+        _spare[self._path] = self._lock
+        if len(_spare) > _MOST_SPARE:
+            with contextlib.suppress(KeyError, RuntimeError):  # another thread was faster
+                del _spare[next(iter(_spare))]
 
     def _busy(self, waited: float) -> SessionBusyError:
         card = self.card()

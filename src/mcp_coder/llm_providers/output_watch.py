@@ -14,6 +14,7 @@ import select
 import sys
 import threading
 import time
+import weakref
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -57,7 +58,9 @@ class OutputWatch(Protocol):
 def watch_output(path: str, pid: int) -> OutputWatch:
     """Return the watch of a program that was started and not waited for, and of the file that it prints to."""
     if sys.platform == "linux":
-        with contextlib.suppress(OSError, AttributeError):
+        with contextlib.suppress(
+            OSError, AttributeError, ImportError
+        ):  # ImportError: a Python without ctypes
             return _Told(path, pid)
     return Polled()
 
@@ -104,7 +107,9 @@ class _Told:
             undo.callback(os.close, self._wakes)
             self._writes, self._watched = _inotify(path)
             undo.callback(os.close, self._writes)
-            self._held = undo.pop_all()
+            # Also for one that nobody closes, on whatever path: there are few of these to be had.
+            self._give_back = weakref.finalize(self, undo.pop_all().close)
+            self._give_back.atexit = False
         # Reentrant: a signal handler may wake in the middle of a close.
         self._closing, self._closed = threading.RLock(), False
 
@@ -122,8 +127,9 @@ class _Told:
 
     def leave_output(self) -> None:
         """Take the watch back ahead of ``close``, which would have to wait for the kernel until it is gone."""
-        with contextlib.suppress(OSError):
-            _checked(_libc().inotify_rm_watch(self._writes, self._watched))
+        with self._closing, contextlib.suppress(OSError):
+            if not self._closed:
+                _checked(_libc().inotify_rm_watch(self._writes, self._watched))
 
     def wake(self) -> None:
         """Say so in a descriptor that is waited for, too; not once it is given back, and may be somebody else's."""
@@ -135,7 +141,7 @@ class _Told:
         """Give the descriptors back."""
         with self._closing:
             self._closed = True
-            self._held.close()
+            self._give_back()
 
     def leave_to_parent(self) -> None:
         """Give this process's copies of the descriptors back; the watch itself is the parent's."""

@@ -353,6 +353,9 @@ class _Turn:
         old = self._held.card or Card(first_id=entry.first_id, native_id=entry.native_id)
         if self._held.found is None:
             old = dataclasses.replace(old, origin=entry.resume, origin_point=entry.resume_at)
+        elif entry.moved and not entry.fork:
+            # Somebody went on behind our last point: whoever went on from that would leave theirs out.
+            old = dataclasses.replace(old, point=None, origin=old.native_id, origin_point=None)
         card = dataclasses.replace(
             old,
             native_id=entry.native_id,

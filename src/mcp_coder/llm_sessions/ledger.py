@@ -111,7 +111,7 @@ def read_turn(
     """
     counter = provider.counter(events)
     counted = events
-    if counter is not None and _did_something(provider, between):
+    if between and counter is not None:
         counted = (*between, *events)
         counter = provider.counter(counted)
     return Reading(
@@ -121,12 +121,6 @@ def read_turn(
         model=provider.main_model(events),
         finish=provider.finish(events),
     )
-
-
-def _did_something(provider: Provider, between: Sequence[RawEvent]) -> bool:
-    """Return whether a kept agent began or ended a turn of its own; mostly it only says that it is idle."""
-    finish = provider.finish(between)
-    return finish.begun or finish.answered
 
 
 def usage_of_session(store: Store | None, session_id: str) -> UsageRow:

@@ -559,46 +559,6 @@ def test_a_program_that_stop_all_ends_is_not_asked_for_more(
     assert [json.loads(line)["type"] for line in fake_claude.calls()[0].lines] == ["user"]
 
 
-# --- when a turn of it is over
-
-STATE_RUNNING = {"type": "system", "subtype": "session_state_changed", "state": "running"}
-STATE_IDLE = {"type": "system", "subtype": "session_state_changed", "state": "idle"}
-USES_A_TOOL = {
-    "type": "assistant",
-    "message": {"id": "m", "content": [{"type": "tool_use", "id": "t", "name": "Bash", "input": {}}]},
-}
-
-
-def test_a_turn_without_a_tool_is_over_at_its_result(kept: Callable[..., Kept]) -> None:
-    program = kept(
-        Turn(before=(STATE_RUNNING,)), Sleep(0.5), Print(STATE_IDLE), Turn(before=(STATE_RUNNING,))
-    )
-    first = program.turn("one")
-    assert first.events[-1]["type"] == "result"
-    program.begin("two")
-    program.live.feed()
-    program.wait_until(lambda: program.live.over)
-    second = program.finish()
-    # The word that came late: not lost, and no part of what answers the second prompt.
-    said = [event.get("state") or event["type"] for event in (*second.between, *second.events)]
-    assert said == ["idle", "user", "system", "assistant", "running", "result"]
-    assert second.events[-1]["result"] == "You said: two"
-
-
-def test_once_a_tool_was_used_the_programs_word_is_waited_for_in_all_turns(kept: Callable[..., Kept]) -> None:
-    program = kept(
-        Turn(before=(STATE_RUNNING,)),
-        Turn(before=(STATE_RUNNING, USES_A_TOOL)),
-        Sleep(0.2),
-        Print(STATE_IDLE),
-        Turn(before=(STATE_RUNNING,)),
-        Sleep(0.2),
-        Print(STATE_IDLE),
-    )
-    last = [program.turn(question).events[-1] for question in ("one", "two", "three")]
-    assert [event.get("state") or event["type"] for event in last] == ["result", "idle", "idle"]
-
-
 # --- of its own accord
 
 

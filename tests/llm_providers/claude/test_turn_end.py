@@ -66,9 +66,9 @@ ECHO: RawEvent = {"type": "user", "uuid": PROMPT, "isReplay": True, "message": {
 ECHO_OF_ANOTHER: RawEvent = {**ECHO, "uuid": "p0"}
 
 
-def end_of(events: Sequence[RawEvent], prompt_id: str | None = None, *, quiet: bool = False) -> int | None:
+def end_of(events: Sequence[RawEvent], prompt_id: str | None = None) -> int | None:
     """Return the place of the event at which the turn is over."""
-    tracker = TurnTracker(prompt_id=prompt_id, quiet=quiet)
+    tracker = TurnTracker(prompt_id=prompt_id)
     for place, event in enumerate(events):
         tracker.see(event)
         if tracker.over:
@@ -144,42 +144,6 @@ ENDS_OF_KEPT = [
 @pytest.mark.parametrize(("events", "end"), ENDS_OF_KEPT)
 def test_end_in_a_kept_program(events: list[RawEvent], end: int | None) -> None:
     assert end_of(events, PROMPT) == end
-
-
-def said(*kinds: str) -> RawEvent:
-    return {**SAID, "message": {"content": [{"type": kind} for kind in kinds]}}
-
-
-# Each row: what a kept program prints of which no tool was ever used before, and the place of the event that ends it.
-ENDS_OF_QUIET = [
-    pytest.param([RUNNING, ECHO, INIT, SAID, RESULT, IDLE], 4, id="at_the_result"),
-    pytest.param([RUNNING, ECHO, INIT, said("thinking", "text"), RESULT, IDLE], 4, id="whatever_was_said"),
-    pytest.param([IDLE, RUNNING, ECHO, INIT, RESULT], 4, id="the_word_of_the_turn_before"),
-    pytest.param([RUNNING, ECHO, said("text", "tool_use"), RESULT, IDLE], 4, id="a_tool_was_used"),
-    pytest.param([RUNNING, ECHO, said("server_tool_use"), RESULT, IDLE], 4, id="a_tool_of_the_service"),
-    pytest.param([RUNNING, ECHO, started("t", "local_bash"), RESULT, IDLE], 4, id="a_shell"),
-    pytest.param([RUNNING, ECHO, notified("t"), RESULT, IDLE], 4, id="a_task_that_nobody_knows"),
-    pytest.param([RUNNING, ECHO, tasks(), RESULT, IDLE], 4, id="a_list_of_tasks"),
-    pytest.param([RUNNING, ECHO, REPORT, RESULT], 3, id="a_report_is_no_answer"),
-    pytest.param([RUNNING, REPORT, RUNNING, ECHO, RESULT], 4, id="a_report_that_was_under_way"),
-    pytest.param([RUNNING, result(num_turns=0), ECHO], 1, id="a_command_answers_before_its_echo"),
-]
-
-
-@pytest.mark.parametrize(("events", "end"), ENDS_OF_QUIET)
-def test_end_in_a_kept_program_in_which_nothing_can_be_at_work(events: list[RawEvent], end: int) -> None:
-    assert end_of(events, PROMPT, quiet=True) == end
-
-
-def test_whether_something_can_be_at_work_is_known_for_the_next_turn() -> None:
-    for events, quiet in (
-        ([RUNNING, ECHO, SAID, RESULT], True),
-        ([ECHO, said("tool_use"), RESULT, IDLE], False),
-    ):
-        tracker = TurnTracker(prompt_id=PROMPT, quiet=True)
-        for event in events:
-            tracker.see(event)
-        assert tracker.quiet is quiet
 
 
 # Each row: what is the program's own, and what is the turn's; together they are what was printed.

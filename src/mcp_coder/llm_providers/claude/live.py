@@ -71,8 +71,6 @@ class ClaudeLive:
         self._between: list[RawEvent] = []
         self._errors_before = 0
         self._interrupts = 0
-        self._quiet = kept
-        """Whether nothing that it started in an earlier turn can still be at work."""
         self._new_turn(request, entry, files, _ignore)
 
     def _new_turn(
@@ -80,7 +78,7 @@ class ClaudeLive:
     ) -> None:
         self._request, self._entry, self._files, self._observe = request, entry, files, observe
         prompt_id = self._prompt_id = files.turn_id if self.kept else None
-        self._tracker = TurnTracker(prompt_id=prompt_id, quiet=self._quiet)
+        self._tracker = TurnTracker(prompt_id=prompt_id)
         self._teller = EventTeller(wait_for_echo=prompt_id)
         self._events: list[RawEvent] = []
         self._unread: list[str] = []
@@ -192,9 +190,8 @@ class ClaudeLive:
         Raises:
             OSError: it cannot; the program is of no use any more.
         """
-        self._observe, self._between = _ignore, []
-        self._quiet = self._tracker.quiet
         self._process.move_output(self._own_files.output)
+        self._observe, self._between = _ignore, []
         self._process.resting = True
 
     @property
@@ -225,8 +222,10 @@ class ClaudeLive:
         try:
             self._process.end(over=True, grace=_END_SECONDS)
         finally:
-            self._finish()
-            self._let_go()
+            try:
+                self._finish()
+            finally:
+                self._let_go()
 
     def _let_go(self) -> None:
         self._process.close()
@@ -331,10 +330,12 @@ class ClaudeLive:
             exit_code = self._process.end(over=self._ended, grace=grace, interrupt=interrupt)
             self._read()
         finally:
-            cut = self._read_rest()
-            self._finish()
-            errors = self._process.stderr(since=self._errors_before)
-            self._let_go()
+            try:
+                cut = self._read_rest()
+                self._finish()
+                errors = self._process.stderr(since=self._errors_before)
+            finally:
+                self._let_go()
         return self._outcome(
             complete=complete, stopped=stopped, seconds=seconds, exit_code=exit_code, cut=cut, errors=errors
         )

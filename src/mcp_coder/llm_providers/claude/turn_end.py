@@ -6,8 +6,7 @@ the native message from which a fork or a retry goes on. Nothing here waits or k
 A ``result`` is not yet the end: a sub-agent that works in the background may still be running, and the program then
 answers its report in a ``result`` of its own. The program's word for "nothing is owed any more" is the session state
 ``idle``. Programs that do not say it (and a result printed on the way out, which no state follows) are judged by the
-tasks that they announced. Where no tool was ever used nothing can be at work, and that word, a millisecond or two
-behind the answer, need not be waited for.
+tasks that they announced.
 """
 
 from __future__ import annotations
@@ -45,11 +44,9 @@ class TurnTracker:
         native_id: the session as the program calls it now; None where it did not say.
         last_message_id: the last message of the agent itself, from which the session can be gone on with; None where
             there was none.
-        quiet: whether nothing that the program started in this turn or before can still be at work.
 
     Args:
         prompt_id: the id of the turn's prompt, where the program says which prompt it takes up.
-        quiet: whether that is so at its beginning.
 
     Example::
 
@@ -59,14 +56,13 @@ class TurnTracker:
         tracker.over
     """
 
-    def __init__(self, *, prompt_id: str | None = None, quiet: bool = False) -> None:
+    def __init__(self, *, prompt_id: str | None = None) -> None:
         self._awaited = prompt_id
         """The id of a prompt that was not taken up yet: until then the program may be busy with a report."""
         self.begun = False
         self.over = False
         self.native_id: str | None = None
         self.last_message_id: str | None = None
-        self.quiet = quiet
         self._state = ""
         self._answered = self._answered_itself = False
         """Whether there is a result, and one that is no report's."""
@@ -86,7 +82,7 @@ class TurnTracker:
             return False
         if self._state == "idle":
             return True
-        if self._state and not self._failed and not self.quiet:
+        if self._state and not self._failed:
             return False
         return self._answered_itself and not self._tasks and not self._report_due
 
@@ -105,8 +101,6 @@ class TurnTracker:
             self.native_id = text_in(event, "session_id") or self.native_id
 
     def _see_message(self, event: RawEvent) -> None:
-        if any(text_in(block, "type").endswith("tool_use") for block in blocks_in(event)):
-            self.quiet = False
         if is_main_thread(event):
             self.last_message_id = text_in(event, "uuid") or self.last_message_id
 
@@ -131,7 +125,6 @@ class TurnTracker:
         self._state = text_in(event, "state")
 
     def _see_task_started(self, event: RawEvent) -> None:
-        self.quiet = False
         if _is_owed(event):
             self._tasks.add(text_in(event, "task_id"))
 
@@ -142,7 +135,6 @@ class TurnTracker:
         self._see_task_status(event, text_in(event, "status"))
 
     def _see_task_status(self, event: RawEvent, status: str) -> None:
-        self.quiet = False
         task = text_in(event, "task_id")
         if task in self._tasks and status in _ENDED:
             self._tasks.discard(task)
@@ -151,7 +143,6 @@ class TurnTracker:
 
     def _see_all_tasks(self, event: RawEvent) -> None:
         """Take the list of all tasks that are running now, which the program gives at every change."""
-        self.quiet = False
         tasks = [task for task in list_in(event, "tasks") if isinstance(task, Mapping) and _is_owed(task)]
         self._tasks = {text_in(task, "task_id") for task in tasks}
 
