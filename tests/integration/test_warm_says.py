@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -331,6 +332,30 @@ def test_s36_a_sub_agent_in_the_background_and_another_prompt(
         assert_whole(two.usage, 100, 1)
         assert_whole(three.usage, 100, 1)
         assert session.usage().unrecorded_usd == 0
+
+
+@one_method_soon
+def test_s36_a_hook_of_the_users_wakes_the_agent_behind_its_answer(
+    model: StandIn, agents: Agents, records: Records, tmp_path: Path, method: str
+) -> None:
+    """No tool was used, and yet the agent goes on behind its result: what that costs is on this turn's bill."""
+    once = f"[ -e {tmp_path}/woken ] && exit 0; touch {tmp_path}/woken; echo 'wake up' >&2; exit 2"
+    hook = {"type": "command", "command": once, "async": True, "asyncRewake": True}
+    settings = {"hooks": {"UserPromptSubmit": [{"hooks": [hook]}]}}
+    (records.config_dir / "settings.json").write_text(json.dumps(settings))
+    spoken = {"input_tokens": 100, "output_tokens": 1}
+    model.server.add_rule(Reply.text("an answer").with_usage(**spoken).delayed(0.5), prompt="one")
+    woken = Reply.text("woken").with_usage(input_tokens=1000, output_tokens=10)
+    model.server.add_rule(woken, when=lambda request: request.end == "notice")
+    model.server.add_rule(Reply.text("another").with_usage(**spoken), prompt="two")
+    with warm(method=method) as session:
+        (agent,) = agents()
+        assert session.prompt("one")["text"] == "an answer"
+        assert session.prompt("two")["text"] == "another"
+        assert agents() == [agent]
+        one, two = session.turns()
+    assert_whole(one.usage, 1000 + 100, 10 + 1)
+    assert_whole(two.usage, 100, 1)
 
 
 @pytest.mark.parametrize(
