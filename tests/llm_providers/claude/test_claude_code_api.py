@@ -222,6 +222,24 @@ def test_what_it_did_between_turns_is_no_message_of_the_next(with_a_report: None
     assert [event["type"] for event in outcome.between] == ["system", "result"]
 
 
+def test_a_report_that_is_under_way_when_the_prompt_comes_is_no_message_of_the_turn(
+    fake_claude: FakeClaude,
+) -> None:
+    fake_claude.script(Turn(), Sleep(0.2), Print(INIT), Sleep(0.5), Print(REPORT), Turn())
+    live = start_kept(fake_claude)
+    try:
+        turn(live, "one")
+        until = time.monotonic() + 30
+        while not live.stirred:
+            assert time.monotonic() < until
+            live._process.wait(0.05)
+        outcome = turn(live, "two")
+        assert said(outcome) == ["You said: two"]
+        assert [event["type"] for event in outcome.between] == ["system", "result"]
+    finally:
+        live.end()
+
+
 @pytest.fixture
 def hanging(fake_claude: FakeClaude) -> None:
     fake_claude.script(WaitForPrompt(), Print(INIT), Hang(), Turn())

@@ -231,11 +231,22 @@ class ApiLive(ClaudeLive):
 
     def _outcome(self, **facts: Any) -> Outcome:
         error = self._conversation.error
+        outcome = super()._outcome(**facts)
+        reports = outcome.between[len(self._between) :]
         return dataclasses.replace(
-            super()._outcome(**facts),
-            sdk_messages=tuple(self._conversation.messages),
+            outcome,
+            sdk_messages=tuple(_behind_results(self._conversation.messages, of=reports)),
             sdk_error=None if error is None else translate(error, self._entry.first_id),
         )
+
+
+def _behind_results(
+    messages: list[Mapping[str, object]], *, of: tuple[RawEvent, ...]
+) -> list[Mapping[str, object]]:
+    """Return the SDK's messages of a turn: those behind the reports that were printed before it."""
+    results = sum(event.get("type") == "result" for event in of)
+    places = [place for place, message in enumerate(messages) if message.get("type") == "result"]
+    return messages[places[results - 1] + 1 :] if 0 < results <= len(places) else messages
 
 
 _GREETING_SECONDS = 0.05

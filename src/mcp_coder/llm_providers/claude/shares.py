@@ -78,6 +78,14 @@ def _killed(turn: TurnCounters, _basis: str, _baseline: Baseline) -> Share | Non
     return None if turn.answered else Share(models=turn.spoken)
 
 
+def _broken_off(turn: TurnCounters, basis: str, baseline: Baseline) -> Share | None:
+    """Broken off before anything was counted: a request that was under way is in no counter, and may be billed."""
+    counted = turn.share or {}
+    if not turn.aborted or turn.share is None or any(summed(counted.values()).tokens):
+        return None
+    return Share(baseline=_recorded_before(turn, basis, baseline, None))
+
+
 def _printed(turn: TurnCounters, basis: str, baseline: Baseline) -> Share | None:
     """The program says itself what was used since its result before."""
     if turn.share is None:
@@ -135,6 +143,7 @@ _Rule = Callable[[TurnCounters, str, Baseline], Share | None]
 
 _RULES: tuple[_Rule, ...] = (
     _killed,
+    _broken_off,
     _printed,
     _of_one_process,
     _growth,
