@@ -206,9 +206,10 @@ def test_a_first_turn_that_comes_before_the_greeting(live: ApiLive) -> None:
     assert (said(outcome), outcome.between) == (["You said: one"], ())
 
 
-@pytest.fixture
-def with_a_report(fake_claude: FakeClaude) -> None:
-    fake_claude.script(Turn(), Sleep(0.2), Print(INIT), Print(REPORT), Turn())
+@pytest.fixture(params=[0, 0.5], ids=["said", "under way"])
+def with_a_report(request: pytest.FixtureRequest, fake_claude: FakeClaude) -> None:
+    """Let the program report something between two turns; it has when the next prompt comes, or is just about to."""
+    fake_claude.script(Turn(), Sleep(0.2), Print(INIT), Sleep(request.param), Print(REPORT), Turn())
 
 
 def test_what_it_did_between_turns_is_no_message_of_the_next(with_a_report: None, live: ApiLive) -> None:
@@ -220,24 +221,6 @@ def test_what_it_did_between_turns_is_no_message_of_the_next(with_a_report: None
     outcome = turn(live, "two")
     assert said(outcome) == ["You said: two"]
     assert [event["type"] for event in outcome.between] == ["system", "result"]
-
-
-def test_a_report_that_is_under_way_when_the_prompt_comes_is_no_message_of_the_turn(
-    fake_claude: FakeClaude,
-) -> None:
-    fake_claude.script(Turn(), Sleep(0.2), Print(INIT), Sleep(0.5), Print(REPORT), Turn())
-    live = start_kept(fake_claude)
-    try:
-        turn(live, "one")
-        until = time.monotonic() + 30
-        while not live.stirred:
-            assert time.monotonic() < until
-            live._process.wait(0.05)
-        outcome = turn(live, "two")
-        assert said(outcome) == ["You said: two"]
-        assert [event["type"] for event in outcome.between] == ["system", "result"]
-    finally:
-        live.end()
 
 
 @pytest.fixture

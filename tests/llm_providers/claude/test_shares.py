@@ -111,8 +111,8 @@ SHARES = {
     "exact, old version": (printed(9, "1", models(10), share=models(10)), PER_PROCESS, AFTER_TEN, "1", None, None),
     "exact, unknown version": (printed(9, "1", models(10), share=models(10)), UNKNOWN, AFTER_TEN, "1", None, None),
     "exact, nothing used": (printed(0, "1", models(10), share={}), CUMULATIVE, AFTER_TEN, "0", "1", "0"),
-    "cut, exact": (printed(0, "2", models(20), share=models(10), aborted=True), CUMULATIVE, AFTER_TEN, "1", "1", "0"),
-    "cut, nothing counted": (printed(0, "1", models(10), share={}, aborted=True), CUMULATIVE, AFTER_TEN, None, "1", "0"),
+    "cut": (printed(0, "2", models(20), share=models(10), aborted=True), CUMULATIVE, AFTER_TEN, "1", "1", "0"),
+    "cut, none counted": (printed(0, "1", models(10), share={}, aborted=True), CUMULATIVE, AFTER_TEN, None, "1", "0"),
     # Sub-agents were still at work: what the turn cost in the end is not known, what the total shows is unrecorded.
     "not whole": (printed(9, "2", models(20), share=models(10), whole=False), CUMULATIVE, AFTER_TEN, None, "1", "1"),
     "not whole, not exact": (printed(10, "2", models(20), whole=False), CUMULATIVE, AFTER_TEN, None, "1", "1"),
