@@ -24,7 +24,8 @@ class Opened:
         self.connections: list[sqlite3.Connection] = []
 
     def __call__(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
+        # Opening reads, which without WAL waits for whoever writes all the time: longer than five seconds, if need be.
+        connection = sqlite3.connect(self.path, timeout=60, isolation_level=None, check_same_thread=False)
         connection.execute("CREATE TABLE IF NOT EXISTS t (n)")
         self.connections.append(connection)
         return connection
