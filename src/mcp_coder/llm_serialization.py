@@ -270,50 +270,47 @@ def _decoded(data: bytes, where: str) -> str:
         raise json.JSONDecodeError(f"{where}Not {encoding} ({exc.reason})", before, len(before)) from exc
 
 
-def write_file_atomically(path: Path | str, data: bytes, *, sync_folder: bool = True) -> None:
+def write_file_atomically(path: Path, data: bytes, *, sync_folder: bool = True) -> None:
     """Write ``data`` to ``path`` so that a reader, or a crash, sees the old file or the new one, whole.
 
     The new file is on disk, not only in memory, when this returns; without ``sync_folder`` a machine that loses its
-    power may be left with the old one. It is 0600, missing folders are made 0700, whatever the umask. A link stays,
-    and what it points to is written. A device or a pipe (``/dev/stdout``) is written to, never replaced. Of writers at
-    the same time the last one wins.
+    power may be left with the old one. It is 0600, missing folders are made
+    0700, whatever the umask. A link stays, and what it points to is written. A device or a pipe
+    (``/dev/stdout``) is written to, never replaced. Of writers at the same time the last one wins.
 
     Raises:
         OSError: it could not be written; an old file is as it was, and no part of a new one is left.
     """
     if _is_no_file(path):
-        Path(path).write_bytes(data)
+        path.write_bytes(data)
         return
-    target = os.path.realpath(path)
-    folder = os.path.dirname(target)
-    if not os.path.isdir(folder):
-        _make_folder(Path(folder))
+    target = Path(os.path.realpath(path))
+    _make_folder(target.parent)
     # Not made from the target's name, which may be as long as a name can be.
-    temporary = os.path.join(folder, f".mcp_coder-{os.urandom(8).hex()}.tmp")
+    temporary = target.with_name(f".mcp_coder-{os.urandom(8).hex()}.tmp")
     try:
         _write_new_file(temporary, data)
-        os.replace(temporary, target)
-    except BaseException as exc:
+        temporary.replace(target)
+    except OSError as exc:  # tell the file that was asked for, not our temporary one
+        raise OSError(exc.errno, exc.strerror, str(path)) from exc
+    finally:
         with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        if isinstance(exc, OSError):  # tell the file that was asked for, not our temporary one
-            raise OSError(exc.errno, exc.strerror, str(path)) from exc
-        raise
+            temporary.unlink()
     if sync_folder:
-        _sync_folder(Path(folder))
+        _sync_folder(target.parent)
 
 
-def _is_no_file(path: Path | str) -> bool:
+def _is_no_file(path: Path) -> bool:
     """Say whether something is there that a file must not replace. Links in a circle raise ``OSError``."""
     try:
-        return not stat.S_ISREG(os.stat(path).st_mode)
+        return not stat.S_ISREG(path.stat().st_mode)
     except FileNotFoundError:
         return False
 
 
-def _write_new_file(path: str, data: bytes) -> None:
+def _write_new_file(path: Path, data: bytes) -> None:
     with open(path, "xb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
-        os.chmod(path, 0o600)  # an odd umask takes bits away from the owner as well
+        path.chmod(0o600)  # an odd umask takes bits away from the owner as well
         file.write(data)
         file.flush()
         os.fsync(file.fileno())

@@ -8,7 +8,7 @@ that is waited for, and is done twice in every turn. It outlives us, but it may 
 left then is an earlier card, whose fingerprint shows that the session has gone on since; the next turn does as if
 somebody had gone on by hand.
 
-Write them under the session's lease only (an alias, which nobody changes again, needs none); reading takes none.
+Write them under the session's lease only (an alias, which is always on the disk, needs none); reading takes none.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import json
 import os
 import zlib
 from collections.abc import Mapping
+from pathlib import Path
 
 from mcp_coder.llm_providers.cards import Card, card_from_json, card_to_json
 from mcp_coder.llm_serialization import write_file_atomically
@@ -66,11 +67,12 @@ class CardFiles:
         told = card_to_json(card)
         lasts = not card.agent and _must_last(told) != self._lasting
         data = json.dumps({**told, _SERIAL: serial}).encode()
-        if lasts or not _fits(data):
-            write_file_atomically(self._base + _LASTING, data, sync_folder=False)
+        line = b"%b %b\n" % (_checksum(data), data)
+        if lasts or len(line) > _PLACE_BYTES:
+            write_file_atomically(Path(self._base + _LASTING), data, sync_folder=False)
             self._lasting = _must_last(told)
         else:
-            _write_over(self._base + _NOW, serial % _PLACES, data)
+            _write_over(self._base + _NOW, serial % _PLACES, line)
         self._serial = serial
 
     def remove(self) -> None:
@@ -118,16 +120,8 @@ def _texts_of_now(path: str) -> list[bytes]:
     return [text for checksum, _, text in parts if text and checksum == _checksum(text)]
 
 
-def _fits(text: bytes) -> bool:
-    return len(_line(text)) <= _PLACE_BYTES
-
-
-def _line(text: bytes) -> bytes:
-    return b"%b %b\n" % (_checksum(text), text)  # what is left behind it of a longer one is not read
-
-
-def _write_over(path: str, place: int, text: bytes) -> None:
-    line = _line(text)
+def _write_over(path: str, place: int, line: bytes) -> None:
+    """Write a line into its place; what is left behind it of a longer one is not read."""
     number = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         if not os.fstat(number).st_size:

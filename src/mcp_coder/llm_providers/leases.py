@@ -128,10 +128,8 @@ class Lease:
 
     def write_alias(self, card: Card) -> None:
         """Let the session be found under what the agent calls it now, too."""
-        alias, files = (
-            Card(first_id=card.first_id, native_id=card.native_id),
-            CardFiles(self._directory, card.native_id),
-        )
+        alias = Card(first_id=card.first_id, native_id=card.native_id)
+        files = CardFiles(self._directory, card.native_id)
         if files.read() != alias:
             files.write(alias)
 

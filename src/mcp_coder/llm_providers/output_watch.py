@@ -58,9 +58,8 @@ class OutputWatch(Protocol):
 def watch_output(path: str, pid: int) -> OutputWatch:
     """Return the watch of a program that was started and not waited for, and of the file that it prints to."""
     if sys.platform == "linux":
-        with contextlib.suppress(
-            OSError, AttributeError, ImportError
-        ):  # ImportError: a Python without ctypes
+        # The last two: a Python that was built without these calls, or without ctypes.
+        with contextlib.suppress(OSError, AttributeError, ImportError):
             return _Told(path, pid)
     return Polled()
 

@@ -152,6 +152,14 @@ class _Node:
         self.inner: dict[object, _Node] = {}
         self.result: object = None
 
+    def texts(self) -> Iterator[str]:
+        """Go through what may hold a secret, each text after what its key says of it."""
+        for place, key, item in self.entries:
+            if isinstance(place, str):
+                yield place
+            if isinstance(item, str) and not _is_id(key, item):
+                yield _before(key) + item
+
     def cleaned(self, clean: _Clean) -> object:
         """Return the same without secrets, or itself where there is none; what is in it was done before."""
         old = [place for place, _, _ in self.entries]
@@ -167,32 +175,6 @@ class _Node:
         if place in self.inner:
             return self.inner[place].result
         return clean(item, _before(key)) if isinstance(item, str) and not _is_id(key, item) else item
-
-
-def _texts(root: object) -> list[str]:
-    """Return what may hold a secret in a value, each text after what its key says of it.
-
-    Most values hold none, and nothing more is done with them: so this makes nothing but the list.
-    """
-    texts: list[str] = []
-    inner: list[tuple[str, object]] = [("", root)]
-    seen: set[tuple[str, int]] = set()
-    for own, value in inner:
-        if (own, id(value)) in seen:
-            continue  # what stands in several places is looked at once
-        seen.add((own, id(value)))
-        if isinstance(value, Mapping):
-            texts += [place for place in value if isinstance(place, str)]
-            items = [(place if isinstance(place, str) else "", item) for place, item in value.items()]
-        else:
-            items = [(own, item) for item in cast("Sequence[object]", value)]
-        for key, item in items:
-            if isinstance(item, str):
-                if not _is_id(key, item):
-                    texts.append(_before(key) + item)
-            elif _is_container(item):
-                inner.append((key, item))
-    return texts
 
 
 def _nodes(root: object) -> list[_Node]:
@@ -234,7 +216,7 @@ def _told_apart(old: Iterable[object], new: Iterable[object]) -> Iterator[object
 
 def _is_id(key: str, text: str) -> bool:
     """Say whether a text is an id because its key says so: ``session_id``, ``toolUseID``, not ``accessKeyId``."""
-    if key[-1:] not in "dDsS" or not key.lower().rstrip("s").endswith("id"):
+    if not key.lower().rstrip("s").endswith("id"):
         return False
     words = words_of(key)
     named = words[-1] in _ID_WORDS and not has_secret_word(words)
@@ -316,10 +298,8 @@ class Redactor:
             return cast("tuple[Value, int]", self.text(value))
         if not _is_container(value) or not (self._common or self._own):
             return value, 0
-        finders = self._at_work("\0".join(_texts(value)))
-        if not finders:
-            return value, 0
         nodes = _nodes(value)
+        finders = self._at_work("\0".join(text for node in nodes for text in node.texts()))
         counts: list[int] = []
 
         def clean(text: str, before: str) -> str:
@@ -327,7 +307,7 @@ class Redactor:
             counts.append(count)
             return text
 
-        for node in reversed(nodes):
+        for node in reversed(nodes) if finders else ():
             node.result = node.cleaned(clean)
         return cast("Value", nodes[0].result) if sum(counts) else value, sum(counts)
 

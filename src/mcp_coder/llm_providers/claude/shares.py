@@ -80,10 +80,9 @@ def _killed(turn: TurnCounters, _basis: str, _baseline: Baseline) -> Share | Non
 
 def _broken_off(turn: TurnCounters, basis: str, baseline: Baseline) -> Share | None:
     """Broken off before anything was counted: a request that was under way is in no counter, and may be billed."""
-    counted = turn.share or {}
-    if not turn.aborted or turn.share is None or any(summed(counted.values()).tokens):
+    if not turn.aborted or turn.share is None or any(summed(turn.share.values()).tokens):
         return None
-    return Share(baseline=_recorded_before(turn, basis, baseline, None))
+    return _not_told(turn, basis, baseline)
 
 
 def _printed(turn: TurnCounters, basis: str, baseline: Baseline) -> Share | None:
