@@ -206,6 +206,23 @@ def test_a_first_turn_that_comes_before_the_greeting(live: ApiLive) -> None:
     assert (said(outcome), outcome.between) == (["You said: one"], ())
 
 
+def test_a_conversation_that_is_interrupted_while_it_starts_leaves_no_thread(
+    fake_claude: FakeClaude, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[threading.Thread] = []
+
+    def start(self: threading.Thread) -> None:
+        threading.Thread.start(self)
+        started.append(self)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module._Conversation, "start", start)
+    with pytest.raises(KeyboardInterrupt):
+        start_kept(fake_claude)
+    (conversation,) = started
+    assert not conversation.is_alive()
+
+
 @pytest.fixture(params=[0, 0.5], ids=["said", "under way"])
 def with_a_report(request: pytest.FixtureRequest, fake_claude: FakeClaude) -> None:
     """Let the program report something between two turns; it has when the next prompt comes, or is just about to."""

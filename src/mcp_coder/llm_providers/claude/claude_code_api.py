@@ -269,7 +269,14 @@ class _Conversation(threading.Thread):
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
-        self.start()
+        try:
+            self.start()
+        except BaseException:
+            # Ctrl-C meanwhile: nobody else knows of the thread. Left alone it would go on importing the SDK, and a
+            # process in which a thread runs exec() of a text then exits with 1, not by the signal (CPython 3.11).
+            with contextlib.suppress(RuntimeError):  # it was not started
+                self.end()
+            raise
 
     @property
     def connecting(self) -> bool:
