@@ -301,7 +301,8 @@ def test_a_worker_of_a_service_that_dies_loses_no_answer(
     model.server.add_rule(Reply.hang(after="so ", until=release, then="far"), prompt="take long")
     (client,) = asked_in_threads(ask, port, [("take long", session_id)])
     model.server.wait_for("take long", LONGEST)
-    (worker,) = psutil.Process(service.pid).children()
+    # The one before it has answered its client, but need not have ended, or been waited for, by now.
+    worker = max(psutil.Process(service.pid).children(), key=lambda child: child.create_time())
     worker.kill()
     with pytest.raises(ValueError, match="Expecting value"):
         client.result()
