@@ -52,7 +52,10 @@ def test_signals_reach_the_command_which_may_answer_them(name: str) -> None:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
         process.send_signal(signal.Signals[f"SIG{name}"])
-        output, _ = process.communicate(timeout=30)
+        try:
+            output, _ = process.communicate(timeout=30)
+        finally:
+            process.kill()  # leaving it waits for its end
     assert (process.returncode, output) == (9, f"got {name}\n")
 
 
