@@ -62,7 +62,7 @@ class PlayedLive:
         return False
 
     @property
-    def printed(self) -> Sequence[RawEvent]:
+    def printed(self) -> Sequence[Sequence[RawEvent]]:
         return ()
 
     def identity(self) -> Mapping[str, object]:

@@ -111,7 +111,7 @@ def test_what_was_printed_is_shown_while_the_agent_works(fake_claude: FakeClaude
     run_turn(
         PROVIDER,
         new_request("hello"),
-        as_printed=lambda printed: seen.append([str(event["type"]) for event in printed]),
+        as_printed=lambda printed: seen.append([str(event["type"]) for event in printed[0]]),
     )
     assert ["tick"] in seen
     assert ["tick", "tick"] in seen

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import stat
 import uuid
 from pathlib import Path
@@ -63,5 +64,20 @@ def test_what_a_record_waits_for_stays(home: Path) -> None:
     assert os.path.isdir(files.directory)
     turn_files.recorded(files.directory)
     assert not turn_files.is_kept_for_record(files.directory)
+    turn_files.remove_turn_files(files.directory)
+    assert not os.path.exists(files.directory)
+
+
+@pytest.mark.parametrize("room", [0, 10], ids=["none", "some"])
+def test_a_mark_that_there_is_no_room_for_is_no_mark(home: Path, room: int) -> None:
+    files = turn_files.new_turn_files()
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, before[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            turn_files.keep_for_record(files.directory, {"store": "somebody's"})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert os.listdir(files.directory) == []
     turn_files.remove_turn_files(files.directory)
     assert not os.path.exists(files.directory)

@@ -271,6 +271,52 @@ def test_each_event_is_cleaned_once_and_in_its_place() -> None:
     assert events[0]["said"] == f"0 {SECRET}"
 
 
+def test_lists_that_grow_side_by_side_are_taken_each_for_itself() -> None:
+    Counting.asked = 0
+    clean = CleanEvents(Counting(secrets=(SECRET,)))
+    events: list[dict[str, object]] = [{"at": number} for number in range(3)]
+    messages: list[dict[str, object]] = [{"message": number} for number in range(3)]
+    clean.take(events[:1], messages[:0])
+    clean.take(events, messages[:2])
+    clean.take(events, messages)
+    assert Counting.asked == 6
+    assert clean.all_of([*events, *messages]) == ([*events, *messages], 0)
+    assert Counting.asked == 6
+
+
+RAWS = {
+    "nothing": {},
+    "a result": {"type": "result", "result": f"it is {SECRET}", "permission_denials": []},
+    "messages": {
+        "session_info": {"tools": ["Read", SECRET], "session_id": "s"},
+        "raw_messages": [{"type": "system", "data": {"text": SECRET}}, {"type": "result", "uuid": "u"}],
+        "result_info": {"result": SECRET},
+    },
+    "lists of other things": {"numbers": [1, 2], "mixed": [{"a": SECRET}, SECRET], "texts": [SECRET]},
+    "keys with secrets": {SECRET: [{"a": 1}], f"{SECRET} ": [{SECRET: SECRET}], "z": SECRET},
+}
+
+
+@pytest.mark.parametrize("raw", RAWS.values(), ids=RAWS)
+def test_a_raw_response_is_cleaned_as_one_value_would_be(raw: dict[str, object]) -> None:
+    before = repr(raw)
+    clean = CleanEvents(REDACTOR).response(raw)
+    assert clean == REDACTOR.value(raw)
+    assert list(clean[0]) == list(REDACTOR.value(raw)[0])
+    assert clean[0] is not raw
+    assert repr(raw) == before
+
+
+def test_messages_in_a_raw_response_are_cleaned_once() -> None:
+    messages: list[dict[str, object]] = [{"text": f"{number} {SECRET}"} for number in range(2)]
+    Counting.asked = 0
+    clean = CleanEvents(Counting(secrets=(SECRET,)))
+    clean.take([], messages)
+    raw, found = clean.response({"raw_messages": messages, "session_info": {}})
+    assert (found, Counting.asked) == (2, 3)
+    assert raw == {"raw_messages": clean.all_of(messages)[0], "session_info": {}}
+
+
 def test_what_holds_no_secret_is_the_very_event() -> None:
     event = {"type": "system"}
     (written,), found = CleanEvents(REDACTOR).all_of([event])

@@ -76,7 +76,7 @@ def test_the_journal_is_written_before_the_prompt_is_handed_over(fake: FakeClaud
 def test_what_is_made_ready_ahead_breaks_no_turn(
     fake: FakeClaude, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(_self: CleanEvents, _printed: object) -> None:
+    def fail(_self: CleanEvents, *_printed: object) -> None:
         raise RecursionError("too deep")
 
     monkeypatch.setattr(CleanEvents, "take", fail)

@@ -230,8 +230,8 @@ class Live(Protocol):
         """Wait for up to ``seconds`` for something new; return whether anything was printed meanwhile."""
 
     @property
-    def printed(self) -> Sequence[RawEvent]:
-        """What was printed of the turn so far; pieces of messages left out."""
+    def printed(self) -> Sequence[Sequence[RawEvent]]:
+        """What was printed of the turn so far, and what an SDK has made of it: lists that grow. Pieces left out."""
 
     @property
     def begun(self) -> bool:

@@ -64,7 +64,7 @@ def run_turn(
     *,
     before_feed: Callable[[TurnBegun], None] | None = None,
     after_judge: Callable[[TurnEnded], None] | None = None,
-    as_printed: Callable[[Sequence[RawEvent]], None] | None = None,
+    as_printed: Callable[[Sequence[Sequence[RawEvent]]], None] | None = None,
     observe: Callable[[TurnEvent], None] | None = None,
     stop: Callable[[], bool] | None = None,
     agents: AgentSource | None = None,
@@ -77,8 +77,8 @@ def run_turn(
         request: what it is asked.
         before_feed: called when the agent is up and before it is given the prompt.
         after_judge: called when the turn is judged and before its answer is returned or its error raised.
-        as_printed: called now and then while the agent works, with all that it has printed of the turn by then: for
-            what can be done of ``after_judge`` while nobody waits for it.
+        as_printed: called now and then while the agent works, with all that it has printed of the turn by then, as
+            ``Live.printed``: for what can be done of ``after_judge`` while nobody waits for it.
         observe: is handed the turn's events as they come, in this thread.
         stop: asked ten times a second; true: the turn is stopped and raises ``InterruptedTurnError``.
         agents: where its agent comes from; None: it is started for this turn, and ends with it.
@@ -199,7 +199,7 @@ class _Turn:
         deadline: Deadline,
         stop: Callable[[], bool],
         observe: Callable[[TurnEvent], None],
-        as_printed: Callable[[Sequence[RawEvent]], None],
+        as_printed: Callable[[Sequence[Sequence[RawEvent]]], None],
         agents: AgentSource,
     ) -> None:
         self._provider, self._request, self._agent, self._held = provider, request, agent, held

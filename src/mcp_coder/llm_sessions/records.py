@@ -18,6 +18,7 @@ from mcp_coder.llm_store.frozen_records import Record, record
 
 if TYPE_CHECKING:
     from datetime import datetime
+    from typing import TypeGuard
 
     from mcp_coder.llm_events import Usage
     from mcp_coder.llm_providers.base import Finish, Outcome, TurnBegun
@@ -129,7 +130,7 @@ def request_of(prompt: str, options: Mapping[str, object]) -> TurnRequest:
 
 
 class CleanEvents:
-    """The events of a turn without what must not be written, each cleaned once, and as early as it is there.
+    """What an agent told in a turn, without what must not be written: each event cleaned once, as early as it is there.
 
     Example::
 
@@ -142,21 +143,38 @@ class CleanEvents:
         self._redactor = redactor
         self._done: dict[int, tuple[Mapping[str, object], Mapping[str, object], int]] = {}
         """By the identity of an event, which it keeps alive: it, the same clean, and how much was taken out."""
-        self._taken = 0
+        self._taken: dict[int, int] = {}
+        """How many were taken of each list that grows, by its place."""
 
-    def take(self, events: Sequence[Mapping[str, object]]) -> None:
-        """Clean those that are new in a list that grows."""
-        self.all_of(events[self._taken :])
-        self._taken = len(events)
+    def take(self, *growing: Sequence[Mapping[str, object]]) -> None:
+        """Clean those that are new in lists that grow; the same lists each time."""
+        for place, events in enumerate(growing):
+            new = events[self._taken.get(place, 0) :]
+            self.all_of(new)
+            self._taken[place] = self._taken.get(place, 0) + len(new)
 
     def all_of(self, events: Sequence[Mapping[str, object]]) -> tuple[list[Mapping[str, object]], int]:
         """Return these events clean, and how much was taken out of them."""
         done = [self._done.get(id(event)) or self._cleaned(event) for event in events]
         return [clean for _, clean, _ in done], sum(found for _, _, found in done)
 
+    def response(self, raw: Mapping[str, object]) -> tuple[dict[str, object], int]:
+        """Return a raw response clean, and how much was taken out; messages in it may have been taken before."""
+        lists = {name: self.all_of(value) for name, value in raw.items() if _are_mappings(value)}
+        rest, found = self._redactor.value({name: None if name in lists else raw[name] for name in raw})
+        clean = {
+            new: lists[name][0] if name in lists else value
+            for name, (new, value) in zip(raw, rest.items(), strict=True)
+        }
+        return clean, found + sum(each for _, each in lists.values())
+
     def _cleaned(self, event: Mapping[str, object]) -> tuple[Mapping[str, object], Mapping[str, object], int]:
         done = self._done[id(event)] = (event, *self._redactor.value(event))
         return done
+
+
+def _are_mappings(value: object) -> TypeGuard[list[Mapping[str, object]]]:
+    return isinstance(value, list) and bool(value) and all(isinstance(each, Mapping) for each in value)
 
 
 def ending_from(
@@ -174,7 +192,7 @@ def ending_from(
     answer = cast("LLMResponseDict | None", response or (error.response if error is not None else None))
     clean_events = clean_events or CleanEvents(redactor)
     events, in_events = clean_events.all_of([*outcome.between, *outcome.events])
-    raws, in_raws = clean_events.all_of([_raw_response(answer, outcome)] if answer else [])
+    raw, in_raw = _clean_response(answer, outcome, clean_events) if answer else ({}, 0)
     kept = {
         "answer": {**answer, "raw_response": None} if answer else None,
         "error": None if error is None else _error(error),
@@ -184,7 +202,7 @@ def ending_from(
     written = cast("dict[str, object]", clean)
     stored = cast("LLMResponseDict | None", written["answer"])
     if stored is not None:
-        stored = {**stored, "raw_response": dict(raws[0])}
+        stored = {**stored, "raw_response": raw}
     return TurnEnding(
         state=_state(error),
         ended_at=ended_at,
@@ -199,14 +217,20 @@ def ending_from(
         point=reading.finish.point if reading.finish.answered else None,
         counter=reading.counter,
         notices=tuple(cast("list[str]", written["notices"])),
-        redactions=redactions + in_events + in_raws,
+        redactions=redactions + in_events + in_raw,
     )
 
 
-def _raw_response(answer: LLMResponseDict, outcome: Outcome) -> Mapping[str, object]:
-    """Return an answer's raw response: where it is one of the events, that very one, which was cleaned already."""
+def _clean_response(
+    answer: LLMResponseDict, outcome: Outcome, clean_events: CleanEvents
+) -> tuple[dict[str, object], int]:
+    """Return an answer's raw response clean; where it is one of the events, that was cleaned already."""
     raw = answer["raw_response"]
-    return next((event for event in reversed(outcome.events) if event == raw), raw)
+    event = next((event for event in reversed(outcome.events) if event == raw), None)
+    if event is None:
+        return clean_events.response(raw)
+    (clean,), found = clean_events.all_of([event])
+    return dict(clean), found
 
 
 def _state(error: LLMError | None) -> str:

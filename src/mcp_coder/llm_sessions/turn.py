@@ -159,11 +159,11 @@ class _Recorder:
 
     # --- while it works
 
-    def work_ahead(self, printed: Sequence[Mapping[str, object]]) -> None:
+    def work_ahead(self, printed: Sequence[Sequence[Mapping[str, object]]]) -> None:
         """Make ready to be written what was printed so far; where it fails, it does so again in ``end``."""
         if self._open is not None:
             with contextlib.suppress(Exception):
-                self._clean_events.take(printed)
+                self._clean_events.take(*printed)
 
     # --- when it is judged
 

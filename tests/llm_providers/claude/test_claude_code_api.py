@@ -240,6 +240,18 @@ def test_what_it_did_between_turns_is_no_message_of_the_next(with_a_report: None
     assert [event["type"] for event in outcome.between] == ["system", "result"]
 
 
+def test_what_the_sdk_made_of_it_is_shown_while_the_agent_works(
+    fake_claude: FakeClaude, hanging: None, live: ApiLive
+) -> None:
+    begin(live)
+    live.feed()
+    wait_until(live, lambda: bool(live.printed[1]))
+    shown = live.printed[1][0]
+    outcome = live.finish(stopped="interrupted", seconds=None, grace=5)
+    assert outcome.sdk_messages[0] is shown
+    live.rest()
+
+
 @pytest.fixture
 def hanging(fake_claude: FakeClaude) -> None:
     fake_claude.script(WaitForPrompt(), Print(INIT), Hang(), Turn())

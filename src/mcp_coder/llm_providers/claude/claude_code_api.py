@@ -16,7 +16,7 @@ import contextlib
 import dataclasses
 import re
 import threading
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from enum import Enum
 from pathlib import PurePath
@@ -179,6 +179,11 @@ class ApiLive(ClaudeLive):
         if greeter is not None:
             self._process.wake()
             greeter.join()
+
+    @property
+    def printed(self) -> Sequence[Sequence[RawEvent]]:
+        """What it has printed of the turn so far, and the messages that the SDK has made of it."""
+        return (self._events, self._conversation.messages)
 
     @property
     def over(self) -> bool:
@@ -475,6 +480,11 @@ def plain(value: Any) -> Any:  # any JSON value
 
     What it does not know stays as it is, so that writing it names it instead of hiding it.
     """
+    kind = type(value)  # nearly all is JSON already, of just these types
+    if kind in _LEAVES:
+        return value
+    if kind is dict:
+        return {str(key): plain(item) for key, item in value.items()}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
         return {"type": _type_name(type(value).__name__), **fields}
@@ -483,6 +493,9 @@ def plain(value: Any) -> Any:  # any JSON value
     if isinstance(value, (list, tuple)):
         return [plain(item) for item in value]
     return _plain_leaf(value)
+
+
+_LEAVES = frozenset({str, int, float, bool, type(None)})
 
 
 def _plain_leaf(value: Any) -> Any:

@@ -246,9 +246,9 @@ class ClaudeLive:
         return happened
 
     @property
-    def printed(self) -> Sequence[RawEvent]:
+    def printed(self) -> Sequence[Sequence[RawEvent]]:
         """What it has printed of the turn so far; pieces of messages left out."""
-        return self._events
+        return (self._events,)
 
     @property
     def begun(self) -> bool:

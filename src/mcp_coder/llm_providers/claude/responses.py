@@ -90,7 +90,7 @@ def api_details(
 
 def _completed(message: Mapping[str, object], printed: Mapping[str, RawEvent]) -> dict[str, object]:
     if message.get("type") != "result":
-        return dict(message)
+        return message if isinstance(message, dict) else dict(message)
     return {**printed.get(text_in(message, "uuid"), {}), **message}
 
 
