@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from tests.llm_providers.conftest import SLEEP, Start, is_gone, read_until, started_by
 
+from mcp_coder.llm_providers.output_files import output_in
 from mcp_coder.llm_providers.process import Process, boot_seconds, live_processes, run_briefly
 
 READY = "print('ready', flush=True);"
@@ -231,7 +232,7 @@ def test_output_begins_anew_under_another_name(start: Start, tmp_path: Path) -> 
         process.move_output(str(tmp_path / f"turn-{number}"), empty=True)
         process.write(text + b"\n")
         assert read_until(process, 1) == [text]
-        assert (tmp_path / f"turn-{number}").read_bytes() == text + b"\n"
+        assert output_in(str(tmp_path / f"turn-{number}")) == text + b"\n"
 
 
 def test_output_that_cannot_be_moved_is_told(start: Start, tmp_path: Path) -> None:

@@ -8,17 +8,15 @@ a poll. Both may return with nothing to show for it: whoever waits looks for him
 from __future__ import annotations
 
 import contextlib
-import functools
 import os
 import select
 import sys
 import threading
 import time
 import weakref
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
-if TYPE_CHECKING:
-    import ctypes
+from mcp_coder.llm_providers.kernel_calls import checked, libc
 
 __all__ = ["OutputWatch", "Polled", "watch_output"]
 
@@ -128,7 +126,7 @@ class _Told:
         """Take the watch back ahead of ``close``, which would have to wait for the kernel until it is gone."""
         with self._closing, contextlib.suppress(OSError):
             if not self._closed:
-                _checked(_libc().inotify_rm_watch(self._writes, self._watched))
+                checked(libc().inotify_rm_watch(self._writes, self._watched))
 
     def wake(self) -> None:
         """Say so in a descriptor that is waited for, too; not once it is given back, and may be somebody else's."""
@@ -167,26 +165,10 @@ def _inotify(path: str) -> tuple[int, int]:
     By hand, not by a library: those there are look the C library up by starting ``ldconfig``, a process for each of
     ours, or gather events for tenths of a second.
     """
-    libc = _libc()
-    descriptor = _checked(libc.inotify_init1(os.O_CLOEXEC | os.O_NONBLOCK))
+    descriptor = checked(libc().inotify_init1(os.O_CLOEXEC | os.O_NONBLOCK))
     try:
-        watched = _checked(libc.inotify_add_watch(descriptor, os.fsencode(path), _IN_MODIFY))
+        watched = checked(libc().inotify_add_watch(descriptor, os.fsencode(path), _IN_MODIFY))
     except OSError:
         os.close(descriptor)
         raise
     return descriptor, watched
-
-
-@functools.cache
-def _libc() -> ctypes.CDLL:
-    import ctypes
-
-    return ctypes.CDLL(None, use_errno=True)
-
-
-def _checked(result: int) -> int:
-    import ctypes
-
-    if result < 0:
-        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
-    return result

@@ -33,6 +33,7 @@ from mcp_coder.llm_providers.descendants import (
     marked,
     started_since,
 )
+from mcp_coder.llm_providers.output_files import open_output, take_away_read
 from mcp_coder.llm_providers.output_watch import watch_output
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class Process:
         self.marker = marker
         """What it and all that it starts carry in ``TURN_MARKER``."""
         self._errors, self._output_path = errors, output
-        self._output = open(output, "rb", buffering=0)  # noqa: SIM115  # closed by close()
+        self._output = open_output(output)  # closed by close()
         self._partial = bytearray()
         self._unsent = bytearray()
         self._closing = False
@@ -211,14 +212,13 @@ class Process:
         return bytes(self._partial)
 
     def move_output(self, path: str, *, empty: bool = False) -> None:
-        """Let its output stand under another name from here on; ``empty``: begin anew, all of it was read.
+        """Let its output stand under another name from here on; ``empty``: without what was read of it.
 
         Raises:
             OSError: it cannot be moved; the old name may be gone.
         """
         if empty:
-            os.truncate(self._output_path, 0)  # it appends: what it prints next stands at the beginning
-            self._output.seek(0)
+            take_away_read(self._output)
         os.rename(self._output_path, path)
         self._output_path = path
 

@@ -20,6 +20,7 @@ from mcp_coder.llm_providers.cards import Card, enter_fork, enter_new, enter_ses
 from mcp_coder.llm_providers.deadline import Deadline
 from mcp_coder.llm_providers.descendants import end_identified, is_alive
 from mcp_coder.llm_providers.leases import Lease, lease_directory, read_card
+from mcp_coder.llm_providers.output_files import output_in
 from mcp_coder.llm_providers.turn_files import remove_turn_files
 from mcp_coder.llm_requests import TurnRequest
 
@@ -467,6 +468,6 @@ def _size(card: Card) -> int:
 
 
 def _left_output(card: Card) -> bytes:
-    with contextlib.suppress(OSError), open(_output_path(card), "rb") as file:
-        return file.read()
+    with contextlib.suppress(OSError):
+        return output_in(_output_path(card))
     return b""

@@ -19,6 +19,7 @@ from mcp_coder.llm_errors import LLMError, ResponseFormatError, SessionBusyError
 from mcp_coder.llm_providers import provider_named
 from mcp_coder.llm_providers.base import Agent, Entry, Outcome
 from mcp_coder.llm_providers.deadline import Deadline
+from mcp_coder.llm_providers.output_files import output_in
 from mcp_coder.llm_providers.sessions import settled_session
 from mcp_coder.llm_providers.turn_files import (
     kept_for_record,
@@ -143,8 +144,8 @@ def settle_turn(store: Store, provider: Provider, turn: TurnRecord) -> str:
 
 def _read(output: str) -> tuple[bytes, datetime]:
     try:
-        with open(output, "rb") as file:
-            return file.read(), datetime.fromtimestamp(os.fstat(file.fileno()).st_mtime, UTC)
+        written_at = os.stat(output).st_mtime
+        return output_in(output), datetime.fromtimestamp(written_at, UTC)
     except OSError:
         return b"", datetime.now(UTC)
 

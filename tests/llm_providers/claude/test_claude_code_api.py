@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from enum import Enum
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 import claude_agent_sdk
 import pytest
@@ -35,6 +35,7 @@ from mcp_coder.llm_providers.claude.claude_code_api import (
     plain,
     translate,
 )
+from mcp_coder.llm_providers.process import Process
 from mcp_coder.llm_providers.turn_files import new_turn_files
 from mcp_coder.llm_requests import new_request
 from mcp_coder.llm_serialization import from_json_string, to_json_string
@@ -221,6 +222,31 @@ def test_a_conversation_that_is_interrupted_while_it_starts_leaves_no_thread(
         start_kept(fake_claude)
     (conversation,) = started
     assert not conversation.is_alive()
+
+
+def test_an_answer_to_the_greeting_that_comes_just_as_the_first_turn_begins(
+    fake_claude: FakeClaude, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    move = Process.move_output
+
+    def greeted_first(process: Process, path: str, *, empty: bool = False) -> None:
+        until = time.monotonic() + 30
+        while b"control_response" not in Path(process._output_path).read_bytes():
+            assert time.monotonic() < until
+            process.wait(0.05)
+        move(process, path, empty=empty)
+
+    monkeypatch.setattr(ApiLive, "_greet", lambda _live: None)  # which was about to read it
+    live = start_kept(fake_claude)
+    try:
+        with monkeypatch.context() as patch:
+            patch.setattr(Process, "move_output", greeted_first)
+            begin(live, "one")
+        live.feed()
+        wait_until(live, lambda: live.over)
+        assert said(live.finish(stopped=None, seconds=None, grace=5)) == ["You said: one"]
+    finally:
+        live.end()
 
 
 @pytest.fixture(params=[0, 0.5], ids=["said", "under way"])

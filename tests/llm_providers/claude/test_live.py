@@ -18,6 +18,8 @@ from mcp_coder.llm_errors import AgentNotFoundError
 from mcp_coder.llm_events import TurnEvent
 from mcp_coder.llm_providers.base import Agent, Entry, Outcome, TurnFiles
 from mcp_coder.llm_providers.claude.live import ClaudeLive, as_line, user_message
+from mcp_coder.llm_providers.output_files import output_in
+from mcp_coder.llm_providers.process import Process
 from mcp_coder.llm_providers.turn_files import new_turn_files
 from mcp_coder.llm_requests import TurnRequest, new_request
 from mcp_coder.testing import (
@@ -356,7 +358,8 @@ def test_the_output_of_a_turn_stands_among_its_files_while_it_lasts(kept: Callab
     program = kept()
     program.turn("one")
     files = program.begin("two")
-    assert Path(files.output).read_bytes() == b""  # nothing of the turn before
+    assert output_in(files.output) == b""  # nothing of the turn before
+    assert b"You said" not in Path(files.output).read_bytes()
     assert not Path(program.own.output).exists()
     program.live.feed()
     program.wait_until(lambda: program.live.over)
@@ -606,6 +609,32 @@ def test_a_report_that_was_under_way_when_the_prompt_came(kept: Callable[..., Ke
     assert [event["type"] for event in outcome.between] == ["system", "result"]
     assert [event["type"] for event in outcome.events] == ["user", "system", "result"]
     assert outcome.events[-1]["result"] == "hi"
+
+
+def test_a_report_that_is_printed_just_as_the_turn_begins(
+    kept: Callable[..., Kept], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = kept()
+    program.turn("one")
+    move = Process.move_output
+
+    def print_first(process: Process, path: str, *, empty: bool = False) -> None:
+        with open(process._output_path, "ab") as output:  # as the program: at the end of its file
+            output.write(as_line(INIT) + as_line(REPORT))
+        move(process, path, empty=empty)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Process, "move_output", print_first)
+        files = program.begin("two")
+    assert [event["type"] for event in map(json.loads, output_in(files.output).splitlines())] == [
+        "system",
+        "result",
+    ]
+    program.live.feed()
+    program.wait_until(lambda: program.live.over)
+    outcome = program.finish()
+    assert [event["type"] for event in outcome.between] == ["system", "result"]
+    assert outcome.events[-1]["result"] == "You said: two"
 
 
 def test_a_line_that_is_half_printed_is_waited_for(kept: Callable[..., Kept]) -> None:

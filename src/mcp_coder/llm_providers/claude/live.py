@@ -22,6 +22,7 @@ from mcp_coder.llm_providers.claude.command import KEPT_ENVIRONMENT, command_lin
 from mcp_coder.llm_providers.claude.parse import event_in, is_delta, read_output
 from mcp_coder.llm_providers.claude.telling import EventTeller
 from mcp_coder.llm_providers.claude.turn_end import TurnTracker, own_events
+from mcp_coder.llm_providers.output_files import output_in
 from mcp_coder.llm_providers.process import INTERRUPT_SECONDS, Process, boot_seconds
 from mcp_coder.llm_providers.turn_files import remove_turn_files
 from mcp_coder.llm_requests import TurnRequest
@@ -71,6 +72,7 @@ class ClaudeLive:
         self._between: list[RawEvent] = []
         self._errors_before = 0
         self._interrupts = 0
+        self._had_turn = False
         self._new_turn(request, entry, files, _ignore)
 
     def _new_turn(
@@ -178,7 +180,9 @@ class ClaudeLive:
         """
         self._read_between()
         between, self._between = self._between, []
-        self._process.move_output(files.output, empty=True)
+        # Before its first turn nothing is to be taken away, wherever that is not safe: an SDK waits for what it prints.
+        self._process.move_output(files.output, empty=self._had_turn)
+        self._had_turn = True
         self._errors_before = self._process.error_bytes()
         self._process.resting = False
         self._new_turn(request, entry, files, observe)
@@ -424,8 +428,7 @@ class ClaudeLive:
 
     def _read_as_one(self) -> bool:
         """Read the output as one document: an array, or an object over many lines, as other versions print it."""
-        with open(self._files.output, "rb") as file:
-            reading = read_output(file.read())
+        reading = read_output(output_in(self._files.output))
         self._unread = list(reading.unread)
         for event in reading.events:
             self._events.append(event)
