@@ -11,13 +11,12 @@ import contextlib
 import sys
 from typing import TYPE_CHECKING, Any, cast
 
-from rich.console import Console
-from rich.live import Live
 from rich.segment import Segment
 from rich.text import Text
 
 from mcp_coder.cli.answer_markdown import AnswerMarkdown
 from mcp_coder.cli.markdown_blocks import MarkdownBlocks
+from mcp_coder.cli.redrawing import SharedTerminal, redrawn
 from mcp_coder.cli.render import tool_note
 from mcp_coder.cli.terminal_text import VisibleText
 from mcp_coder.llm_events import TextDelta
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import IO
 
-    from rich.console import ConsoleOptions, RenderableType, RenderResult
+    from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 
     from mcp_coder.cli.console import AnswerOutput
     from mcp_coder.cli.progress import Watch
@@ -131,15 +130,9 @@ def live_markdown(
     output: AnswerOutput, watch: Watch, *, quiet: bool, markdown: bool
 ) -> Iterator[LiveMarkdown]:
     """Draw on standard output, which is a terminal."""
-    terminal = Console(file=cast("IO[str]", output), force_terminal=True)
+    terminal = SharedTerminal(file=cast("IO[str]", output), force_terminal=True)
     surface = LiveMarkdown(terminal, watch, quiet=quiet, markdown=markdown)
-    with Live(
-        surface,
-        console=terminal,
-        transient=True,
-        refresh_per_second=_FRAMES_A_SECOND,
-        redirect_stdout=False,
-        # What is said on the same terminal must appear above; elsewhere it goes where it belongs.
-        redirect_stderr=sys.stderr is not None and sys.stderr.isatty(),
-    ):
+    # What is said on the same terminal must appear above; elsewhere it goes where it belongs.
+    same = sys.stderr is not None and sys.stderr.isatty()
+    with redrawn(surface, terminal, frames_a_second=_FRAMES_A_SECOND, redirect_stderr=same):
         yield surface

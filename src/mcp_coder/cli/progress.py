@@ -103,13 +103,11 @@ def warnings_noted(note: Callable[[str], None]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _drawn() -> Iterator[Watch]:
-    from rich.console import Console
-    from rich.live import Live
+    from mcp_coder.cli.redrawing import SharedTerminal, redrawn
 
-    terminal = Console(file=cast("IO[str]", console.Forgiving()))
+    terminal = SharedTerminal(file=cast("IO[str]", console.Forgiving()))
     watch = Watch(lambda text: _say_above(terminal, text))
-    # Redirected output would be kept back and wrapped; standard output is the answer's alone.
-    with Live(watch, console=terminal, transient=True, refresh_per_second=5, redirect_stdout=False):
+    with redrawn(watch, terminal, frames_a_second=5, redirect_stderr=True):
         yield watch
 
 
