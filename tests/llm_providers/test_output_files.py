@@ -36,7 +36,7 @@ def output(path: Path) -> Iterator[io.FileIO]:
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Take away by each of the ways."""
     if request.param == "none can be made":
-        monkeypatch.setattr(output_files, "_has_hole", lambda _descriptor, _size: False)
+        monkeypatch.setattr(output_files, "_make_hole", lambda _descriptor, _size: False)
     if request.param == "too large a hole":
         monkeypatch.setattr(output_files, "_LARGEST_HOLE", 0)
     return str(request.param)

@@ -42,7 +42,6 @@ def _nothing() -> None:
 
 @contextlib.contextmanager
 def _bar(what: str, total: int | None) -> Iterator[Callable[[], None]]:
-    from rich.console import Console
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -52,9 +51,12 @@ def _bar(what: str, total: int | None) -> Iterator[Callable[[], None]]:
         TimeRemainingColumn,
     )
 
-    terminal = Console(file=cast("IO[str]", console.Forgiving()))
+    from mcp_coder.cli.redrawing import SharedTerminal, redrawn
+
+    terminal = SharedTerminal(file=cast("IO[str]", console.Forgiving()))
     how_far = (TimeElapsedColumn(),) if total is None else (MofNCompleteColumn(), TimeRemainingColumn())
     columns = (TextColumn("{task.description}"), BarColumn(), *how_far)
-    with Progress(*columns, console=terminal, transient=True, redirect_stdout=False) as bar:
-        task = bar.add_task(what, total=total)
+    bar = Progress(*columns, console=terminal, auto_refresh=False)
+    task = bar.add_task(what, total=total)
+    with redrawn(bar, terminal, frames_a_second=10, redirect_stderr=True):
         yield lambda: bar.advance(task)

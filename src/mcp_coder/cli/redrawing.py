@@ -63,7 +63,8 @@ def redrawn(
         frames_a_second: how often.
         redirect_stderr: print above it what is written to standard error meanwhile.
     """
-    # Its own thread would take its lock before the terminal's, and those who print the other way round.
+    # Not redrawn by itself: that thread would take its lock before the terminal's, and those who print the other way
+    # round. Standard output is the answer's alone: redirected, it would be kept back and wrapped.
     live = Live(
         content,
         console=terminal,

@@ -42,12 +42,12 @@ def take_away_read(file: io.FileIO) -> None:
         OSError: it cannot be written.
     """
     read = file.tell()
-    if read > _LARGEST_HOLE or (read and not _has_hole(file.fileno(), read)):
+    if read > _LARGEST_HOLE or (read and not _make_hole(file.fileno(), read)):
         file.truncate(0)
         file.seek(0)
 
 
-def _has_hole(descriptor: int, size: int) -> bool:
+def _make_hole(descriptor: int, size: int) -> bool:
     """Make a hole at the beginning of a file; return whether that can be done."""
     if sys.platform != "linux":
         return False

@@ -21,7 +21,7 @@ from mcp_coder.llm_providers.deadline import Deadline
 from mcp_coder.llm_providers.descendants import end_identified, is_alive
 from mcp_coder.llm_providers.leases import Lease, lease_directory, read_card
 from mcp_coder.llm_providers.output_files import output_in
-from mcp_coder.llm_providers.turn_files import remove_turn_files
+from mcp_coder.llm_providers.turn_files import output_path, remove_turn_files
 from mcp_coder.llm_requests import TurnRequest
 
 __all__ = [
@@ -457,17 +457,13 @@ def _caller_cwd() -> str:
         return ""
 
 
-def _output_path(card: Card) -> str:
-    return os.path.join(card.directory or "", "output.jsonl")
-
-
 def _size(card: Card) -> int:
     with contextlib.suppress(OSError):
-        return os.stat(_output_path(card)).st_size
+        return os.stat(output_path(card.directory or "")).st_size
     return -1
 
 
 def _left_output(card: Card) -> bytes:
     with contextlib.suppress(OSError):
-        return output_in(_output_path(card))
+        return output_in(output_path(card.directory or ""))
     return b""

@@ -23,6 +23,7 @@ __all__ = [
     "kept_for_record",
     "new_turn_files",
     "new_turn_id",
+    "output_path",
     "owned_directories",
     "recorded",
     "remove_forgotten_files",
@@ -50,9 +51,14 @@ def new_turn_files() -> TurnFiles:
     return TurnFiles(
         turn_id=turn_id,
         directory=directory,
-        output=os.path.join(directory, "output.jsonl"),
+        output=output_path(directory),
         errors=os.path.join(directory, "stderr.txt"),
     )
+
+
+def output_path(directory: str) -> str:
+    """Return the file of what the agent printed, among the private files of a turn."""
+    return os.path.join(directory, "output.jsonl")
 
 
 def set_aside(files: TurnFiles) -> None:
@@ -66,9 +72,8 @@ def remove_turn_files(directory: str) -> None:
     """Remove the private directory of a turn, if it is still there and no record waits for it."""
     if not is_kept_for_record(directory):
         try:
-            os.rmdir(
-                directory
-            )  # behind a turn of a kept agent it is empty, and this takes a third of the time
+            # Behind a turn of a kept agent it is empty, and this takes a third of rmtree's time.
+            os.rmdir(directory)
         except OSError:
             shutil.rmtree(directory, ignore_errors=True)
 

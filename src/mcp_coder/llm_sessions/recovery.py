@@ -23,6 +23,7 @@ from mcp_coder.llm_providers.output_files import output_in
 from mcp_coder.llm_providers.sessions import settled_session
 from mcp_coder.llm_providers.turn_files import (
     kept_for_record,
+    output_path,
     recorded,
     remove_forgotten_files,
     remove_turn_files,
@@ -121,8 +122,7 @@ def settle_turn(store: Store, provider: Provider, turn: TurnRecord) -> str:
     Raises:
         StoreError: the store cannot be used; everything stays for the next time.
     """
-    output = os.path.join(turn.directory or "", "output.jsonl")
-    printed, ended_at = _read(output)
+    printed, ended_at = _read(output_path(turn.directory or ""))
     events = provider.read_events(printed)
     between: tuple[Mapping[str, object], ...] = ()
     if turn.options.get(WARM):

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 from mcp_coder.llm_errors import AgentError, AgentNotFoundError, LLMError, ResponseFormatError
 from mcp_coder.llm_events import TurnEvent
 from mcp_coder.llm_providers.base import Agent, Entry, Outcome, RawEvent, TurnFiles
+from mcp_coder.llm_providers.claude.fields import results_in
 from mcp_coder.llm_providers.claude.judge import new_response
 from mcp_coder.llm_providers.claude.live import ClaudeLive, user_message
 from mcp_coder.llm_providers.claude.parse import is_delta
@@ -249,7 +250,7 @@ def _behind_results(
     messages: list[Mapping[str, object]], *, of: tuple[RawEvent, ...]
 ) -> list[Mapping[str, object]]:
     """Return the SDK's messages of a turn: those behind the reports that were printed before it."""
-    results = sum(event.get("type") == "result" for event in of)
+    results = len(results_in(of))
     places = [place for place, message in enumerate(messages) if message.get("type") == "result"]
     return messages[places[results - 1] + 1 :] if 0 < results <= len(places) else messages
 
